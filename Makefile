@@ -1,0 +1,24 @@
+# make book: the site in _build/html. make test: everything that is promised.
+PYTHON ?= python3
+BIN = .venv/bin
+
+.PHONY: book test notebooks clean
+
+.venv/installed: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -r requirements.txt
+	$(BIN)/pip install --quiet --no-deps -e .
+	touch $@
+
+book: .venv/installed
+	$(BIN)/jupyter-book build . -W --keep-going
+
+test: .venv/installed
+	$(BIN)/pytest --nbval book/ tests/
+
+# Run every notebook and store its outputs; `make test` then compares against them.
+notebooks: .venv/installed
+	TQDM_DISABLE=1 $(BIN)/jupyter execute --inplace book/*.ipynb
+
+clean:
+	rm -rf _build .venv

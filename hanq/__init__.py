@@ -1,0 +1,16 @@
+"""HANQ: deep Q-learning without a target network (Snyder and Wei), reproduced.
+
+    data = hanq.collect("Pendulum", seeds=range(30))
+    run = hanq.train(hanq.HANQ, data, learning_rate=10**-1.5, hyper_lr=0.1)
+    run.curves.score.mean("seed")
+"""
+
+from hanq.algorithm import DQN, DQN_L2N, DQN_LN, HANQ, PQN, SSANQ, SSAQ, Algorithm, Network
+from hanq.dataset import Dataset, collect, load_dataset
+from hanq.run import Run, load_run
+from hanq.training import train
+
+__all__ = [
+    "DQN", "DQN_L2N", "DQN_LN", "HANQ", "PQN", "SSANQ", "SSAQ", "Algorithm", "Network",
+    "Dataset", "collect", "load_dataset", "Run", "load_run", "train",
+]  # fmt: skip

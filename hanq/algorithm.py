@@ -1,0 +1,150 @@
+"""Which algorithm: the structure of a deep Q-learner, as a value.
+
+Every row of the paper's tables is an `Algorithm`; a variant is
+`dataclasses.replace(HANQ, predictor_norm="none")`, never a subclass.
+"""
+
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
+from math import prod
+
+CHOICES = {
+    "predictor": ("none", "direct", "meta"),
+    "main_norm": ("none", "layer", "l2"),
+    "predictor_norm": ("none", "layer", "l2"),
+    "hyperobjective": ("residual", "semi"),
+    "hidden_layers": (1, 2),
+    "positive_scale": (False, True),
+    "predictor_bias": (False, True),
+    "symmetric": (False, True),
+    "norm_first": (False, True),
+}
+# What a predictor of each kind does not read; such fields do not count in ==.
+UNUSED = {
+    "none": ("positive_scale", "predictor_bias", "symmetric", "predictor_norm"),
+    "direct": ("predictor_norm",),
+    "meta": (),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Algorithm:
+    """The structure of one member of the HANQ family (paper, sections 3 and 4).
+
+    Numbers such as the learning rate belong to `hanq.train`: they may vary across a
+    population, structure may not. Hypergradients are on wherever `hyper_lr > 0`.
+
+    Raises ValueError for a value outside the allowed ones.
+    """
+
+    predictor: str = "none"
+    """`none` (DQN), `direct` (learned numbers, as in SSAQ) or `meta` (a linear layer)."""
+    positive_scale: bool = True
+    """Whether the predictor's scale is the exponential of what is learned."""
+    predictor_bias: bool = True
+    """Whether the predictor adds a learned bias after scaling."""
+    symmetric: bool = False
+    """Whether the predictor is applied to Q(s', a') as well ("symmetrized")."""
+    main_norm: str = "none"
+    """Normalisation of the features that the Q-values are read from."""
+    predictor_norm: str = "none"
+    """Normalisation of the features that the metapredictor reads."""
+    norm_first: bool = False
+    """Whether both normalisations stand before the ReLU instead of after it."""
+    hyperobjective: str = "residual"
+    """The loss whose slope moves the learning rate: `residual` or `semi` (section 12)."""
+    hidden_layers: int = 1
+    """One hidden layer ("two-layer networks"), or two (Table 6)."""
+    hidden_features: int = 128
+    """Width of every hidden layer."""
+
+    def __post_init__(self):
+        for name, allowed in CHOICES.items():
+            value = getattr(self, name)
+            if type(value) is not type(allowed[0]) or value not in allowed:
+                raise ValueError(f"{name}={value!r} is not allowed: use one of {allowed}")
+        width = self.hidden_features
+        if type(width) is not int or width < 1:
+            raise ValueError(f"hidden_features={width!r} is not allowed: use an integer of at least 1")
+        norms = (self.main_norm, self.canonical()["predictor_norm"])
+        if width == 1 and norms != ("none", "none"):
+            raise ValueError(
+                "hidden_features=1 contradicts a normalisation, which would leave a constant: "
+                "use at least 2, or main_norm='none' and predictor_norm='none'"
+            )
+
+    def canonical(self):
+        """The same algorithm as a dict of fields, those without effect at their defaults."""
+        values = asdict(self)
+        unused = list(UNUSED[self.predictor])
+        if self.main_norm == "none" and (self.predictor != "meta" or self.predictor_norm == "none"):
+            unused.append("norm_first")
+        for field in fields(self):
+            if field.name in unused:
+                values[field.name] = field.default
+        return values
+
+    def __eq__(self, other):
+        return isinstance(other, Algorithm) and self.canonical() == other.canonical()
+
+    def __hash__(self):
+        return hash(tuple(self.canonical().items()))
+
+
+@dataclass(frozen=True)
+class Network:
+    """An algorithm's networks for one problem: which learned numbers there are, and where.
+
+    All of an agent's numbers lie in one vector, so that optimisers and target networks are
+    arithmetic on vectors. `params` is (..., size) wherever it appears.
+    """
+
+    algorithm: Algorithm
+    obs_dim: int
+    actions: int
+
+    @cached_property
+    def shapes(self):
+        """Name and shape of every parameter, in the order in which `params` holds them.
+
+        Weights are (outputs, inputs), as in torch.nn.Linear. The main network comes first,
+        so that algorithms that share it start from the same one for the same seed.
+        """
+        algorithm, width = self.algorithm, self.algorithm.hidden_features
+        shapes = {"hidden_0.weight": (width, self.obs_dim), "hidden_0.bias": (width,)}
+        if algorithm.hidden_layers == 2:
+            shapes |= {"hidden_1.weight": (width, width), "hidden_1.bias": (width,)}
+        shapes |= {"head.weight": (self.actions, width), "head.bias": (self.actions,)}
+        outputs = 1 + algorithm.predictor_bias
+        if algorithm.predictor == "meta":
+            shapes["predictor.weight"] = (outputs, width)
+        if algorithm.predictor != "none":
+            shapes["predictor.bias"] = (outputs,)
+        if algorithm.main_norm == "layer":
+            shapes |= {"main_norm.weight": (width,), "main_norm.bias": (width,)}
+        if algorithm.predictor == "meta" and algorithm.predictor_norm == "layer":
+            shapes |= {"predictor_norm.weight": (width,), "predictor_norm.bias": (width,)}
+        return shapes
+
+    @cached_property
+    def size(self):
+        """How many learned numbers one agent has."""
+        return sum(prod(shape) for shape in self.shapes.values())
+
+    def views(self, params):
+        """Each parameter by name as a view of `params`: (..., size) -> {name: (..., *shape)}."""
+        views, start = {}, 0
+        for name, shape in self.shapes.items():
+            stop = start + prod(shape)
+            views[name] = params[..., start:stop].reshape(*params.shape[:-1], *shape)
+            start = stop
+        return views
+
+
+DQN = Algorithm()
+DQN_LN = replace(DQN, main_norm="layer")
+DQN_L2N = replace(DQN, main_norm="l2")
+PQN = replace(DQN_LN, norm_first=True)
+SSAQ = Algorithm(predictor="direct", positive_scale=False, predictor_bias=False)
+SSANQ = replace(SSAQ, main_norm="layer")
+HANQ = Algorithm(predictor="meta", main_norm="layer", predictor_norm="l2")

@@ -1,0 +1,147 @@
+"""The loops of the fused engine that cost time: rows of a minibatch against hidden features.
+
+Forward, sixteen rows of the minibatch lie side by side in a `Vector` and the loop runs over
+features, so that sums over features need no shuffling. Backward, sixteen features lie side by
+side and the loop runs over rows, so that sums over rows, which are the gradient, stay in
+registers. Activations are computed anew rather than stored: with few inputs that is as cheap as
+loading them.
+
+Shapes: params (rows, features), one row for each input's weights, then the hidden biases; x
+(inputs, batch); heads (heads, features): the actions', then the predictor's. Features and batch
+are padded to whole vectors. `inputs`, `outputs`, ... are tuples that matter by their length.
+"""
+
+from numba import njit
+
+from hanq.vector import LANES, add_multiples, affine, at, at_least, filled, gate, load, load_each, store, store_each, zeros
+
+# Reordering sums lets loops vectorise; NaN and infinity keep their meaning.
+FAST = {"fastmath": {"reassoc", "contract", "nsz", "arcp"}, "error_model": "numpy"}
+
+
+@njit(**FAST)
+def read_features(params, x, features, floor, heads, inputs, outputs, dots, moments):
+    """Inner products of each row's features with heads, (outputs, batch), and their moments.
+
+    features: max(pre-activation, floor); a floor of 0 is the ReLU, -infinity none.
+    moments: (4, batch); sums of h - h[0], of its square, of h squared, and h[0]. Subtracting
+    one of the features keeps the variance from cancelling.
+    """
+    bias = len(inputs)
+    for r in range(0, x.shape[1], LANES):
+        row = load_each(x, 0, r, inputs)
+        totals = zeros(x, outputs)
+        first = at_least(affine(at(params, bias, 0), params, 0, 0, row), floor)
+        deviation = filled(x, 0)
+        squared_deviation = deviation
+        square = deviation
+        for f in range(features):
+            h = at_least(affine(at(params, bias, f), params, 0, f, row), floor)
+            totals = add_multiples(totals, heads, 0, f, h)
+            distance = h - first
+            deviation = deviation + distance
+            squared_deviation = squared_deviation + distance * distance
+            square = square + h * h
+        store_each(dots, 0, r, totals)
+        store(moments, 0, r, deviation)
+        store(moments, 1, r, squared_deviation)
+        store(moments, 2, r, square)
+        store(moments, 3, r, first)
+
+
+@njit(**FAST)
+def spread_gradient(params, x, heads, factors, order, starts, inputs, outputs, gradient):
+    """Gradient of the hidden layer and the heads, where normalisation follows the ReLU.
+
+    d loss / d h = factors[0] * head of the row's action + factors[1] + factors[2] * h
+                   + factors[3] * predictor head 0 + factors[4] * predictor head 1
+    factors: (3 + outputs, batch). order: rows sorted by action, action a's from starts[a] to
+    starts[a + 1]. Heads' rows of `gradient` receive the sums of factor * h.
+    """
+    bias, actions = len(inputs), len(starts) - 1
+    for c in range(0, params.shape[1], LANES):
+        weights, constant = load_each(params, 0, c, inputs), load(params, bias, c)
+        predictor = load_each(heads, actions, c, outputs)
+        d_weights, d_predictor = zeros(x, inputs), zeros(x, outputs)
+        d_constant = filled(x, 0)
+        for a in range(actions):
+            head = load(heads, a, c)
+            d_head = filled(x, 0)
+            for k in range(starts[a], starts[a + 1]):
+                r = order[k]
+                before_relu = affine(constant, x, 0, r, weights)
+                h = at_least(before_relu, 0)
+                factor = at(factors, 0, r)
+                d_h = affine(factor * head + at(factors, 1, r) + at(factors, 2, r) * h, factors, 3, r, predictor)
+                d_before = gate(before_relu, d_h)
+                d_weights = add_multiples(d_weights, x, 0, r, d_before)
+                d_constant = d_constant + d_before
+                d_head = d_head + factor * h
+                d_predictor = add_multiples(d_predictor, factors, 3, r, h)
+            store(gradient, bias + 1 + a, c, d_head)
+        store_each(gradient, 0, c, d_weights)
+        store(gradient, bias, c, d_constant)
+        store_each(gradient, bias + 1 + actions, c, d_predictor)
+
+
+@njit(**FAST)
+def read_normalised(params, x, features, scale, mean, affines, heads, first_head, inputs, outputs, dots, slopes):
+    """One path's heads where normalisation stands before the ReLU.
+
+    scale, mean: the path's rows of (batch,). affines: (2, features) gain and offset.
+    Into rows from `first_head`: dots, sum of w * relu(v), and slopes: (heads, batch) twice, the
+    sums of g * w and of g * w * normalised over features that the ReLU lets through.
+    heads holds g * w.
+    """
+    bias, half = len(inputs), slopes.shape[0] // 2
+    head_row = bias + 1 + first_head
+    for r in range(0, x.shape[1], LANES):
+        row = load_each(x, 0, r, inputs)
+        s, m = load(scale, 0, r), load(mean, 0, r)
+        totals, through, along = zeros(x, outputs), zeros(x, outputs), zeros(x, outputs)
+        for f in range(features):
+            normalised = (affine(at(params, bias, f), params, 0, f, row) - m) * s
+            v = normalised * at(affines, 0, f) + at(affines, 1, f)
+            totals = add_multiples(totals, params, head_row, f, at_least(v, 0))
+            open_ = gate(v, filled(x, 1))
+            through = add_multiples(through, heads, first_head, f, open_)
+            along = add_multiples(along, heads, first_head, f, gate(v, normalised))
+        store_each(dots, first_head, r, totals)
+        store_each(slopes, first_head, r, through)
+        store_each(slopes, half + first_head, r, along)
+
+
+@njit(**FAST)
+def spread_normalised(params, x, batch, scale, mean, affines, factors, deltas, first_head, inputs, outputs, gradient, d_affines):
+    """Add one path's gradient where normalisation stands before the ReLU.
+
+    factors: (2, batch) constant and multiple of the pre-activation that normalisation takes
+    away. deltas: (heads, batch) d loss / d head output.
+    """
+    bias = len(inputs)
+    head_row = bias + 1 + first_head
+    for c in range(0, params.shape[1], LANES):
+        weights, constant = load_each(params, 0, c, inputs), load(params, bias, c)
+        path = load_each(params, head_row, c, outputs)
+        gain, offset = load(affines, 0, c), load(affines, 1, c)
+        d_weights, d_constant = load_each(gradient, 0, c, inputs), load(gradient, bias, c)
+        d_path = zeros(x, outputs)
+        nothing = filled(x, 0)
+        d_gain, d_offset = nothing, nothing
+        for r in range(batch):
+            before = affine(constant, x, 0, r, weights)
+            s = at(scale, 0, r)
+            normalised = (before - at(mean, 0, r)) * s
+            v = normalised * gain + offset
+            d_v = gate(v, affine(nothing, deltas, first_head, r, path))
+            d_offset = d_offset + d_v
+            d_gain = d_gain + d_v * normalised
+            d_path = add_multiples(d_path, deltas, first_head, r, at_least(v, 0))
+            d_before = s * d_v * gain + at(factors, 0, r) + at(factors, 1, r) * before
+            d_weights = add_multiples(d_weights, x, 0, r, d_before)
+            d_constant = d_constant + d_before
+        store_each(gradient, 0, c, d_weights)
+        store(gradient, bias, c, d_constant)
+        store_each(gradient, head_row, c, d_path)
+        store(d_affines, 0, c, d_gain)
+        store(d_affines, 1, c, d_offset)

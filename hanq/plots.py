@@ -1,0 +1,109 @@
+"""Figures of the book: one colour per algorithm, direct labels, shaded intervals."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn
+from matplotlib.ticker import FuncFormatter
+
+from hanq.scores import interval
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
+COLOURS = {
+    "DQN": "#0072B2",
+    "DQN-LN": "#56B4E9",
+    "DQN-l2N": "#009E73",
+    "PQN": "#7F7F7F",
+    "SSAQ": "#E69F00",
+    "SSANQ": "#8C6D1F",
+    "HSSAQ": "#CC79A7",
+    "HANQ": "#D55E00",
+}
+
+
+def use_style():
+    """Set the book's figure style for everything drawn afterwards."""
+    seaborn.set_theme(context="notebook", style="ticks", rc={
+        "figure.dpi": 110, "figure.constrained_layout.use": True, "axes.spines.top": False,
+        "axes.spines.right": False, "axes.titlelocation": "left", "axes.titlesize": "medium",
+        "axes.grid": True, "axes.grid.axis": "y", "grid.color": "#e6e6e6", "lines.linewidth": 1.8,
+    })  # fmt: skip
+
+
+def rate_colours(rates):
+    """One colour a learning rate, from dark (small) to bright (large), the same in every figure."""
+    exponents = (np.log10(np.asarray(rates, float)) + 4) / 3  # 10**-4 ... 10**-1 -> 0 ... 1
+    return [plt.get_cmap("plasma")(0.88 * np.clip(exponent, 0, 1)) for exponent in exponents]
+
+
+def power_of_ten(value):
+    """A rate as the paper writes it: 0.001 -> $10^{-3}$, 10**-2.5 -> $10^{-2.5}$."""
+    return f"$10^{{{np.log10(value):.3g}}}$"
+
+
+def learning_curves(axes, curves, colours, *, band=True, labels=True):
+    """Draw mean curves over gradient steps with 95% intervals over seeds.
+
+    axes: matplotlib axes. curves: {label: xarray.DataArray with dimensions seed and
+    gradient_step}. colours: one a curve. labels: write each curve's label at its right end.
+    """
+    ends = []
+    for (label, values), colour in zip(curves.items(), colours, strict=True):
+        found = interval(values.squeeze(drop=True))
+        steps = found.gradient_step.values
+        axes.plot(steps, found["mean"], color=colour, label=label)
+        if band:
+            axes.fill_between(steps, found.low, found.high, color=colour, alpha=0.15, linewidth=0)
+        ends.append((float(found["mean"][-1]), label, colour))
+    axes.set_xlabel("gradient steps")
+    axes.xaxis.set_major_formatter(FuncFormatter(thousands))
+    axes.margins(x=0)
+    if labels:
+        label_ends(axes, ends)
+
+
+def thousands(value, _=None):
+    """20000 -> 20k."""
+    return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
+
+
+def label_ends(axes, ends):
+    """Write labels beside the right end of each curve, moved apart where they would overlap.
+
+    ends: (y, label, colour) a curve. Call it once the limits of `axes` are set.
+    """
+    low, high = axes.get_ylim()
+    gap = 14 * (high - low) / (axes.get_window_extent().height * 72 / axes.figure.dpi)
+    places = spread([min(max(y, low), high) for y, _, _ in ends], gap, low, high)
+    for place, (_, label, colour) in zip(places, ends, strict=True):
+        axes.annotate(label, (1.01, place), xycoords=axes.get_yaxis_transform(), color=colour,
+                      va="center", fontsize="small", annotation_clip=False)  # fmt: skip
+
+
+def spread(wanted, gap, low, high):
+    """Places close to `wanted`, in the same order, at least `gap` apart and within low to high."""
+    order = np.argsort(wanted, kind="stable")
+    places = np.array(wanted, float)[order]
+    for i in range(1, len(places)):
+        places[i] = max(places[i], places[i - 1] + gap)
+    if len(places) and places[-1] > high:
+        places[-1] = high
+        for i in range(len(places) - 2, -1, -1):
+            places[i] = min(places[i], places[i + 1] - gap)
+    result = np.empty_like(places)
+    result[order] = places
+    return result
+
+
+def rate_panels(panels, *, ylabel, ylim):
+    """A panel a title, side by side; in each a curve a learning rate, all with intervals.
+
+    panels: {title: xarray.DataArray with dimensions learning_rate, seed, gradient_step}.
+    """
+    figure, row = plt.subplots(1, len(panels), figsize=(5.6 * len(panels), 3.8), sharey=True, squeeze=False)
+    for axes, (title, values) in zip(row[0], panels.items(), strict=True):
+        axes.set(ylim=ylim, title=title)
+        rates = values.learning_rate.values
+        curves = {power_of_ten(rate): values.sel(learning_rate=rate) for rate in rates}
+        learning_curves(axes, curves, rate_colours(rates))
+    row[0, 0].set_ylabel(ylabel)
+    return figure

@@ -1,0 +1,118 @@
+"""Files that can be trusted: written whole or not at all, checked when read, never unpickled.
+
+One format, compressed netCDF of a labelled xarray.Dataset whose attributes say where it comes
+from and hold a checksum of everything in it.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import xarray
+
+CHECKSUM = "sha256"
+
+
+@contextmanager
+def atomic(path):
+    """A temporary path beside `path` that takes its place only once the block has succeeded."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def digest(data):
+    """Checksum of an xarray.Dataset: names, dimensions, types, values and attributes."""
+    sha = hashlib.sha256()
+    for name in sorted(data.variables):
+        variable = data.variables[name]
+        values = np.asarray(variable.values)
+        if values.dtype.kind not in "biuf":  # text: its width in memory is not part of its value
+            values = np.array(json.dumps(values.tolist()).encode())
+        else:
+            values = np.ascontiguousarray(values)
+        sha.update(repr((name, variable.dims, values.shape, values.dtype.str)).encode())
+        sha.update(values.tobytes())
+    attributes = {key: plain(value) for key, value in data.attrs.items()}
+    sha.update(json.dumps(attributes, sort_keys=True).encode())
+    return sha.hexdigest()
+
+
+def plain(value):
+    """An attribute as JSON has it, whichever of NumPy's types it came back as."""
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+
+
+def save(data, path):
+    """Write an xarray.Dataset to one compressed netCDF file, atomically."""
+    data = data.assign_attrs({CHECKSUM: digest(data)})
+    compressed = {"zlib": True, "complevel": 5, "shuffle": True}
+    encoding = {name: {"_FillValue": None} | (compressed if data[name].ndim else {}) for name in data.variables}
+    with atomic(path) as partial:
+        data.to_netcdf(partial, engine="h5netcdf", encoding=encoding)
+
+
+def load(path):
+    """Read what `save` wrote; ValueError names a file that is truncated or was edited."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"path={str(path)!r} does not exist")
+    try:
+        with xarray.open_dataset(path, engine="h5netcdf", mask_and_scale=False) as opened:
+            data = opened.load()
+    except Exception as error:  # h5py raises OSError, KeyError or RuntimeError, by where the file breaks off
+        raise ValueError(f"path={str(path)!r} is not a readable netCDF file: truncated or damaged ({error})") from error
+    data.attrs = {key: plain(value) for key, value in data.attrs.items()}
+    stored = data.attrs.pop(CHECKSUM, None)
+    if stored != digest(data):
+        raise ValueError(f"path={str(path)!r} does not match its own checksum: it was edited or damaged")
+    return data
+
+
+def provenance():
+    """Where a result comes from: command, commit, versions, machine, date."""
+    packages = ("torch", "numpy", "numba", "gymnasium", "xarray")
+    return {
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "commit": commit(),
+        "python": platform.python_version(),
+        "versions": json.dumps({package: version(package) for package in packages}),
+        "machine": f"{processor()}, {os.cpu_count()} cores",
+        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+    }
+
+
+def commit():
+    """The checkout's commit, with `+changes` where the package differs from it, else `unknown`."""
+    package = Path(__file__).parent
+    git = ["git", "-C", str(package)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
+        status = subprocess.run([*git, "status", "--porcelain", str(package)], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head.stdout.strip() + ("+changes" if status.stdout.strip() else "")
+
+
+def processor():
+    """The processor's name, as far as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

@@ -1,0 +1,203 @@
+"""The paper in PyTorch: networks, losses, Adam, and the step that moves its own learning rate.
+
+Every tensor has a leading axis over agents, which share nothing; any device, any float type.
+This is the specification that the fused engine is held to, and the code that the book shows.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.nn.functional import layer_norm, normalize, relu
+
+from hanq.generator import minibatch
+from hanq.population import Agents, State
+
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8  # Adam's defaults, for weights and learning rate alike
+
+
+class Batch(NamedTuple):
+    """Transitions that the agents learn from in one step."""
+
+    observations: torch.Tensor  # (agents, batch, obs_dim)
+    actions: torch.Tensor  # (agents, batch)
+    rewards: torch.Tensor  # (agents, batch)
+    next_observations: torch.Tensor  # (agents, batch, obs_dim)
+    terminated: torch.Tensor  # (agents, batch)
+
+
+def linear(weights, layer, inputs):
+    """One linear layer an agent: (agents, batch, inputs) -> (agents, batch, outputs)."""
+    bias = weights[f"{layer}.bias"][:, None]  # (agents, 1, outputs)
+    return torch.baddbmm(bias, inputs, weights[f"{layer}.weight"].mT)
+
+
+def hidden(network, weights, observations):
+    """The last hidden layer before its ReLU: (agents, batch, features)."""
+    before_relu = linear(weights, "hidden_0", observations)
+    if network.algorithm.hidden_layers == 2:
+        before_relu = linear(weights, "hidden_1", relu(before_relu))
+    return before_relu
+
+
+def features(network, weights, before_relu, path):
+    """ReLU and the normalisation of one path, "main" or "predictor" (section 10)."""
+
+    def norm(x):
+        kind = getattr(network.algorithm, f"{path}_norm")
+        if kind == "layer":
+            x = layer_norm(x, x.shape[-1:])
+            return x * weights[f"{path}_norm.weight"][:, None] + weights[f"{path}_norm.bias"][:, None]
+        return normalize(x, dim=-1) if kind == "l2" else x
+
+    return relu(norm(before_relu)) if network.algorithm.norm_first else norm(relu(before_relu))
+
+
+def q_values(network, weights, before_relu):
+    """Q(s, a) of every action: (agents, batch, actions)."""
+    return linear(weights, "head", features(network, weights, before_relu, "main"))
+
+
+def predictor(network, weights, before_relu):
+    """The asymmetric predictor's scale and bias for each state, both (agents, batch, 1).
+
+    Direct: two learned numbers (SSAQ has one). Meta: a linear layer on the hidden features
+    before the main normalisation, so the predictor depends on the state (section 3.4).
+    """
+    algorithm = network.algorithm
+    if algorithm.predictor == "meta":
+        outputs = linear(weights, "predictor", features(network, weights, before_relu, "predictor"))
+    else:
+        outputs = weights["predictor.bias"][:, None].expand(-1, before_relu.shape[1], -1)
+    scale = outputs[..., :1].exp() if algorithm.positive_scale else outputs[..., :1]
+    return scale, outputs[..., 1:] if algorithm.predictor_bias else torch.zeros_like(scale)
+
+
+def predicted(network, weights, before_relu, q):
+    """What the predictor makes of Q: scale * Q + bias; Q itself without a predictor."""
+    if network.algorithm.predictor == "none":
+        return q
+    scale, bias = predictor(network, weights, before_relu)
+    return scale * q + bias
+
+
+def losses(network, params, target_params, batch, discount):
+    """Mean squared Bellman error of each agent, (agents,), with the predictor on Q(s, a) only.
+
+    Differentiated in `params` alone it gives the semi-gradient, for `target_params` are then a
+    constant; with the same tensor in both places, the residual gradient (section 12).
+    params, target_params: (agents, network.size). discount: (agents,).
+    """
+    weights, target_weights = network.views(params), network.views(target_params)
+
+    before_relu = hidden(network, weights, batch.observations)
+    q = predicted(network, weights, before_relu, q_values(network, weights, before_relu))
+    taken = q.gather(-1, batch.actions[..., None])[..., 0]  # (agents, batch)
+
+    before_relu = hidden(network, target_weights, batch.next_observations)
+    next_q = q_values(network, target_weights, before_relu)
+    if network.algorithm.symmetric:
+        next_q = predicted(network, target_weights, before_relu, next_q)
+    continues = 1 - batch.terminated
+    target = batch.rewards + discount[:, None] * continues * next_q.max(-1).values  # (agents, batch)
+    return (taken - target).square().mean(-1)
+
+
+def gradient(losses_of, params):
+    """Each agent's gradient of its own loss, (agents, parameters): agents are summed, not averaged."""
+    params = params.detach().requires_grad_()
+    return torch.autograd.grad(losses_of(params).sum(), params)[0]
+
+
+def inner(a, b):
+    """Inner product of each agent's vectors: (agents,)."""
+    return (a * b).sum(-1)
+
+
+def adam_direction(first_moment, second_moment, gradient, count):
+    """Adam's direction for step `count` (from 1) and both new moments (Kingma and Ba, 2014)."""
+    first_moment = BETA_1 * first_moment + (1 - BETA_1) * gradient
+    second_moment = BETA_2 * second_moment + (1 - BETA_2) * gradient.square()
+    mean = first_moment / (1 - BETA_1**count)
+    root = (second_moment / (1 - BETA_2**count)).sqrt()
+    return mean / (root + EPSILON), first_moment, second_moment
+
+
+def hyper_step(agents, state, objective_gradient):
+    """Move every learning rate against its hypergradient, Eqs. (5) and (7), before the weights.
+
+    Adam acts on log(learning rate): the paper's raw form blows up at hyper_lr = 0.1. It counts
+    from the second gradient step, for at the first there is no last direction yet.
+    """
+    slope = -inner(objective_gradient, state.direction)  # Eq. (7), (agents,)
+    log_slope = slope * state.learning_rate  # d loss / d log(learning rate)
+    direction, first, second = adam_direction(
+        state.hyper_first_moment, state.hyper_second_moment, log_slope, count=state.gradient_step
+    )
+    moved = state.learning_rate * torch.exp(-agents.hyper_lr * direction)  # Eq. (5)
+    learning_rate = torch.where(agents.hyper_lr > 0, moved, state.learning_rate)
+    return state._replace(learning_rate=learning_rate, hyper_first_moment=first, hyper_second_moment=second)
+
+
+def step(network, agents, state, batch, hypergradients):
+    """One gradient step of every agent; hypergradients: whether any agent's hyper_lr is above 0."""
+    params, discount = state.params, agents.discount
+    semi = gradient(lambda theta: losses(network, theta, state.target_params, batch, discount), params)
+
+    if hypergradients and state.gradient_step > 0:
+        objective_gradient = semi
+        if network.algorithm.hyperobjective == "residual":
+            objective_gradient = gradient(lambda theta: losses(network, theta, theta, batch, discount), params)
+        state = hyper_step(agents, state, objective_gradient)
+
+    count = state.gradient_step + 1
+    penalised = semi + agents.weight_decay[:, None] * params
+    direction, first, second = adam_direction(state.first_moment, state.second_moment, penalised, count)
+    params = params - state.learning_rate[:, None] * direction  # Eq. (6)
+    target_rate = agents.target_rate[:, None]  # beta; 1 makes the target the parameters themselves
+    target_params = (1 - target_rate) * state.target_params + target_rate * params  # Eq. (2)
+    return state._replace(
+        gradient_step=count, params=params, target_params=target_params,
+        first_moment=first, second_moment=second, direction=direction,
+    )  # fmt: skip
+
+
+class Engine:
+    """The population trained by `step`, on any PyTorch device."""
+
+    name = "torch"
+
+    def __init__(self, network, agents, dataset, batch_size, device=None):
+        self.network, self.batch_size, self.size = network, batch_size, dataset.size
+        self.device = torch.device(device or "cpu")
+        self.hypergradients = bool((agents.hyper_lr > 0).any())
+        self.seeds, self.seed_of_agent = np.unique(agents.seeds, return_inverse=True)
+        self.agents = to_torch(agents, self.device)
+        self.transitions = Batch(
+            *(torch.as_tensor(getattr(dataset, name), device=self.device) for name in Batch._fields)
+        )
+
+    def batches(self, first_step, steps):
+        """The minibatches of consecutive gradient steps, a function of each agent's seed."""
+        indices = minibatch(self.seeds, np.arange(first_step, first_step + steps), self.size, self.batch_size)
+        for index in torch.as_tensor(indices[:, self.seed_of_agent], device=self.device):
+            batch = Batch(*(values[self.agents.datasets[:, None], index] for values in self.transitions))
+            yield batch._replace(terminated=batch.terminated.to(batch.rewards.dtype))
+
+    def advance(self, state, steps):
+        """`steps` gradient steps on from a state of NumPy arrays, to another."""
+        state = to_torch(state, self.device)
+        for batch in self.batches(state.gradient_step + 1, steps):
+            state = step(self.network, self.agents, state, batch, self.hypergradients)
+        return State(*(value.cpu().numpy() if torch.is_tensor(value) else value for value in state))
+
+
+def to_torch(record, device):
+    """A NamedTuple of arrays as one of tensors, its floats in single precision."""
+
+    def convert(value):
+        if not isinstance(value, np.ndarray):
+            return value
+        return torch.as_tensor(value, dtype=torch.float32 if value.dtype.kind == "f" else None, device=device)
+
+    return type(record)(*map(convert, record))

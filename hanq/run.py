@@ -1,0 +1,95 @@
+"""What training gives back: labelled curves, policies, one file to keep them in."""
+
+import json
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+import xarray
+
+from hanq import records, reference
+from hanq.algorithm import Algorithm, Network
+
+GRID = ("learning_rate", "hyper_lr", "target_rate", "discount", "weight_decay")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One population's training.
+
+    curves: xarray.Dataset with dimensions `GRID`, seed, gradient_step and variables score (0 to
+    100 between Table 10's returns), return_ (undiscounted), msbe, effective_learning_rate, scale;
+    its attributes say where it comes from.
+    parameters: the last ones, (*grid, seed, parameter).
+    """
+
+    network: Network
+    curves: xarray.Dataset
+    parameters: xarray.DataArray
+
+    @property
+    def algorithm(self):
+        return self.network.algorithm
+
+    def policy(self, **which):
+        """One agent's Q-network as a torch.nn.Module: observations (..., obs_dim) -> (..., actions).
+
+        which: seed and grid coordinates; an axis of length 1 may be left out. Rates match within
+        a relative error of 1e-6. Raises ValueError naming a missing or unknown one.
+        """
+        return Policy(self.network, self.parameters.isel(_index(self.parameters, which)).values)
+
+    def save(self, path):
+        """Write curves, parameters and provenance to one file, atomically."""
+        network = json.dumps(asdict(self.network))
+        data = self.curves.assign(parameters=self.parameters)
+        records.save(data.assign_attrs(kind="run", network=network), path)
+
+
+def load_run(path):
+    """What `Run.save` wrote; ValueError names a file that is truncated, edited or of another kind."""
+    data = records.load(path)
+    if data.attrs.get("kind") != "run":
+        raise ValueError(f"path={str(path)!r} holds no run but a {data.attrs.get('kind', 'file of another kind')}")
+    fields = json.loads(data.attrs["network"])
+    network = Network(Algorithm(**fields.pop("algorithm")), **fields)
+    attrs = {key: value for key, value in data.attrs.items() if key not in ("kind", "network")}
+    curves = data.drop_vars("parameters")
+    curves.attrs = attrs
+    return Run(network, curves, data["parameters"])
+
+
+class Policy(torch.nn.Module):
+    """One agent's Q-values; act greedily on them with `.argmax(-1)`."""
+
+    def __init__(self, network, params):
+        super().__init__()
+        self.network = network
+        self.params = torch.nn.Parameter(torch.as_tensor(np.array(params, np.float32)))
+
+    def forward(self, observations):
+        """observations (..., obs_dim) -> Q-values (..., actions)."""
+        observations = torch.as_tensor(observations, dtype=self.params.dtype, device=self.params.device)
+        if observations.shape[-1:] != (self.network.obs_dim,):
+            raise ValueError(f"observations has shape {tuple(observations.shape)}: use (..., {self.network.obs_dim})")
+        weights = self.network.views(self.params[None])
+        flat = observations.reshape(1, -1, self.network.obs_dim)
+        q = reference.q_values(self.network, weights, reference.hidden(self.network, weights, flat))
+        return q.reshape(*observations.shape[:-1], self.network.actions)
+
+
+def _index(parameters, which):
+    """Position along each of (*grid, seed) that the coordinates in `which` name."""
+    unknown = set(which) - {*GRID, "seed"}
+    if unknown:
+        raise ValueError(f"{sorted(unknown)} is unknown: use {(*GRID, 'seed')}")
+    index = {}
+    for axis in (*GRID, "seed"):
+        values = parameters[axis].values
+        if axis not in which and len(values) > 1:
+            raise ValueError(f"{axis} is missing: use one of {values.tolist()}")
+        matches = np.flatnonzero(np.isclose(values, which.get(axis, values[0]), rtol=1e-6, atol=0))
+        if len(matches) == 0:
+            raise ValueError(f"{axis}={which[axis]!r} is not in this run: use one of {values.tolist()}")
+        index[axis] = int(matches[0])
+    return index

@@ -1,0 +1,61 @@
+"""From curves to the paper's numbers: averages over training, intervals, the best of a grid.
+
+Everything takes and returns labelled xarray data; intervals are over the "seed" dimension.
+"""
+
+import numpy as np
+import xarray
+from scipy.stats import bootstrap
+
+RESAMPLES = 10_000
+
+
+def average_over_training(values):
+    """Mean over gradient steps, the score of the paper's tables (section 4)."""
+    return values.mean("gradient_step")
+
+
+def interval(values, level=0.95):
+    """Mean over seeds with a percentile-bootstrap interval.
+
+    values: any dimensions, "seed" among them, at least 2 seeds. Returns an xarray.Dataset of
+    mean, low and high over the other dimensions. The interval resamples seeds 10,000 times and
+    is the same for the same values. Where a value is not finite, mean, low and high are NaN.
+    """
+    if values.sizes.get("seed", 0) < 2:
+        raise ValueError(f"values has {values.sizes.get('seed', 0)} seeds: an interval needs at least 2")
+    data = values.transpose(..., "seed")
+    flat = data.values.reshape(-1, data.sizes["seed"]).astype(np.float64)
+    finite = np.isfinite(flat).all(-1)
+    low, high = np.full(len(flat), np.nan), np.full(len(flat), np.nan)
+    if finite.any():
+        found = bootstrap(
+            (flat[finite],), np.mean, axis=-1, n_resamples=RESAMPLES, confidence_level=level,
+            method="percentile", rng=np.random.default_rng(0), batch=max(1, 20_000_000 // flat.size),
+        )  # fmt: skip
+        low[finite], high[finite] = found.confidence_interval
+    mean = np.where(finite, flat.mean(-1), np.nan)
+    dims, shape = data.dims[:-1], data.shape[:-1]
+    coords = {name: data[name] for name in dims if name in data.coords}
+    return xarray.Dataset(
+        {name: (dims, column.reshape(shape)) for name, column in (("mean", mean), ("low", low), ("high", high))}, coords
+    )
+
+
+def best_of_grid(scores):
+    """The grid point with the best mean over seeds, as {dimension: value}.
+
+    scores: averaged over training, with "seed" and grid dimensions. A point whose mean is not
+    finite is never the best. Choosing and reporting on the same seeds is optimistic: report the
+    chosen point on seeds that took no part (`choose on one, report on another`).
+    """
+    means = scores.mean("seed")
+    means = means.where(np.isfinite(means), -np.inf)
+    place = means.argmax(...)
+    return {name: means[name].values[int(index)].item() for name, index in place.items()}
+
+
+def overlaps_best(table, dim):
+    """The paper's highlight: whose interval overlaps that of the highest mean along `dim`."""
+    best = table.isel({dim: table["mean"].argmax(dim)})
+    return (table.low <= best.high) & (table.high >= best.low)

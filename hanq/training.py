@@ -1,0 +1,193 @@
+"""Train a population: check the arguments, run an engine in segments, evaluate, keep the curves."""
+
+import json
+import os
+import time
+import warnings
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+
+import numba
+import numpy as np
+import xarray
+from tqdm.auto import tqdm
+
+from hanq import checkpoint as checkpoints
+from hanq import environments, fused, records, reference
+from hanq.algorithm import Algorithm, Network
+from hanq.dataset import Dataset, check_seeds, positive_integer
+from hanq.evaluation import evaluate
+from hanq.population import Agents, initial_state
+from hanq.run import GRID, Run
+
+ENGINES = {"torch": reference.Engine, "fused": fused.Engine}
+VARIABLES = ("return_", "msbe", "effective_learning_rate", "scale")
+SEGMENT_SECONDS = 0.5  # how long an engine may be away: what Ctrl-C waits for
+CHECKPOINT_SECONDS = 20
+PROGRESS_DELAY = 3  # seconds before a progress bar appears
+
+
+def train(
+    algorithm, dataset, *, learning_rate, hyper_lr=0.0, target_rate=1.0, discount=0.99, weight_decay=0.0,
+    seeds=None, gradient_steps=200_000, batch_size=128, eval_every=2_000, eval_episodes=10,
+    engine="auto", device=None, progress=True, checkpoint=None,
+):  # fmt: skip
+    """Train one agent for every seed and every point of the grid, all at once.
+
+    algorithm: an `Algorithm`. dataset: a `Dataset`; each agent learns from its own seed's.
+    learning_rate (alpha), hyper_lr (kappa), target_rate (beta), discount (gamma), weight_decay
+    (l2, as torch.optim.Adam has it): each a number or a sequence; their product is the grid.
+    seeds: the agents' seeds, where one dataset is shared by all; default: each dataset's own.
+    gradient_steps, batch_size: length of training; transitions a step.
+    eval_every, eval_episodes: gradient steps between evaluations; greedy episodes in each.
+    engine: "torch" (reference), "fused" (compiled, CPU, one hidden layer) or "auto": fused where
+    it applies; curves.attrs says which. device: where torch computes, default the CPU.
+    progress: show a bar on any run over a few seconds. checkpoint: a file that is written as
+    the run goes on; where it exists the run goes on from it, to bit-identical curves.
+
+    Returns a `Run`. Divergence is a result: its scores are those of its useless policy.
+    Raises TypeError or ValueError naming the argument, its value and what is allowed.
+    """
+    if not isinstance(algorithm, Algorithm):
+        raise TypeError(f"algorithm={algorithm!r} is not an Algorithm: use hanq.DQN, hanq.HANQ, ...")
+    if not isinstance(dataset, Dataset):
+        raise TypeError(f"dataset={dataset!r} is not a Dataset: use hanq.collect or hanq.Dataset.from_arrays")
+    counts = dict(gradient_steps=gradient_steps, batch_size=batch_size, eval_every=eval_every, eval_episodes=eval_episodes)
+    for name, value in counts.items():
+        positive_integer(name, value)
+    if eval_every > gradient_steps:
+        raise ValueError(f"eval_every={eval_every} is more than gradient_steps={gradient_steps}: nothing would be evaluated")
+    if dataset.environment is None:
+        warnings.warn("the dataset names no environment, so score and return_ will be NaN", stacklevel=2)
+    values = dict(zip(GRID, (learning_rate, hyper_lr, target_rate, discount, weight_decay), strict=True))
+    axes = {name: _axis(name, value) for name, value in values.items()}
+    axes["seed"] = _agent_seeds(dataset, seeds)
+    agents = _agents(axes, dataset)
+    network = Network(algorithm, dataset.obs_dim, dataset.action_count)
+    engine = _engine(engine, algorithm, device)(network, agents, dataset, batch_size, device)
+    fingerprint = _fingerprint(algorithm, dataset, axes, counts, engine.name)
+    hidden = not progress or bool(os.environ.get("TQDM_DISABLE"))  # the notebook's bar does not ask
+    with tqdm(total=gradient_steps, unit="step", delay=PROGRESS_DELAY, disable=hidden) as bar:
+        state, history, wall_seconds = _segments(
+            network, agents, dataset, engine, counts, bar, checkpoint, fingerprint
+        )
+    attrs = _provenance(algorithm, dataset, counts, engine, wall_seconds)
+    return _labelled(network, dataset, axes, eval_every, state, history, attrs)
+
+
+def _segments(network, agents, dataset, engine, counts, bar, checkpoint, fingerprint):
+    """Advance, evaluate and save by turns; (state, history, wall_seconds) at the end."""
+    state, wall_seconds = initial_state(network, agents), 0.0
+    history = {name: np.empty((0, len(agents.seeds))) for name in VARIABLES}
+    if checkpoint is not None and Path(checkpoint).exists():
+        state, history, wall_seconds = checkpoints.load(checkpoint, fingerprint)
+        bar.update(min(state.gradient_step, bar.total))
+    every, last_save, segment = counts["eval_every"], time.monotonic(), 10
+
+    def save():
+        if checkpoint is not None:
+            checkpoints.save(checkpoint, state, history, wall_seconds, fingerprint)
+
+    try:
+        while state.gradient_step < counts["gradient_steps"]:
+            start = time.monotonic()
+            ends = (every - state.gradient_step % every, counts["gradient_steps"] - state.gradient_step)
+            steps = min(segment, *ends)
+            state_after = engine.advance(state, steps)
+            segment = max(1, int(steps * SEGMENT_SECONDS / (time.monotonic() - start + 1e-9)))
+            if state_after.gradient_step % every == 0:
+                measured = evaluate(network, agents, dataset, state_after, counts["eval_episodes"])
+                measured["effective_learning_rate"] = state_after.learning_rate
+                history = {name: np.vstack([history[name], measured[name]]) for name in VARIABLES}
+            state, wall_seconds = state_after, wall_seconds + time.monotonic() - start
+            bar.update(steps)
+            if time.monotonic() - last_save > CHECKPOINT_SECONDS:
+                save()
+                last_save = time.monotonic()
+    finally:
+        save()
+    return state, history, wall_seconds
+
+
+def _axis(name, value):
+    """One axis of the grid, as float64; ValueError names a value that is not allowed."""
+    values = np.atleast_1d(np.asarray(value, np.float64))
+    low, high = {"target_rate": (0, 1), "discount": (0, 1)}.get(name, (0, np.inf))
+    allowed = f"numbers from {low} to {high}" if np.isfinite(high) else "finite numbers of at least 0"
+    if name == "learning_rate":
+        allowed = "finite numbers above 0"
+    for one in values.ravel():
+        if not (np.isfinite(one) and low <= one <= high) or (name == "learning_rate" and one == 0):
+            raise ValueError(f"{name}={one} is out of range: use {allowed}")
+    if values.ndim != 1 or len(values) == 0 or len(np.unique(values)) < len(values):
+        raise ValueError(f"{name}={value!r} is not allowed: use a number or a flat sequence of distinct ones")
+    return values
+
+
+def _agent_seeds(dataset, seeds):
+    if seeds is None:
+        return dataset.seeds
+    if len(dataset.seeds) > 1:
+        raise ValueError(f"seeds={seeds!r} needs one dataset shared by all, but there are {len(dataset.seeds)}: "
+                         "leave seeds out, or choose one with dataset.sel")  # fmt: skip
+    return check_seeds(seeds)
+
+
+def _agents(axes, dataset):
+    """The whole grid, flattened: seeds run fastest."""
+    mesh = np.meshgrid(*axes.values(), indexing="ij")
+    columns = {name: column.ravel() for name, column in zip(axes, mesh, strict=True)}
+    position = np.arange(len(axes["seed"])) if len(dataset.seeds) > 1 else np.zeros(len(axes["seed"]), np.int64)
+    datasets = np.tile(position, len(columns["seed"]) // len(position))
+    return Agents(columns.pop("seed").astype(np.int64), datasets, **columns)
+
+
+def _engine(name, algorithm, device):
+    """The engine of that name; "auto" is the fused one wherever it applies."""
+    if name not in ("auto", *ENGINES):
+        raise ValueError(f"engine={name!r} is unknown: use one of {('auto', *ENGINES)}")
+    fused_applies = device in (None, "cpu") and algorithm.hidden_layers == 1
+    if name == "fused" and not fused_applies:
+        raise ValueError(f"engine='fused' needs the CPU and hidden_layers=1, but device={device!r} and "
+                         f"hidden_layers={algorithm.hidden_layers}: use 'torch'")  # fmt: skip
+    if name == "auto":
+        name = "fused" if fused_applies else "torch"
+    return ENGINES[name]
+
+
+def _fingerprint(algorithm, dataset, axes, counts, engine):
+    """What must agree for a checkpoint to be this run's; training longer is the same run."""
+    grid = {name: values.tolist() for name, values in axes.items()}
+    described = grid | counts | {"algorithm": algorithm.canonical(), "dataset": dataset.digest, "engine": engine}
+    described.pop("gradient_steps")
+    return {name: sha256(json.dumps(value).encode()).hexdigest()[:16] for name, value in described.items()}
+
+
+def _provenance(algorithm, dataset, counts, engine, wall_seconds):
+    return counts | records.provenance() | {
+        "algorithm": json.dumps(asdict(algorithm)),
+        "environment": dataset.environment or "",
+        "dataset": json.dumps(dataset.provenance),
+        "dataset_digest": dataset.digest,
+        "engine": engine.name,
+        "threads": numba.get_num_threads(),
+        "wall_seconds": round(wall_seconds, 3),
+    }  # fmt: skip
+
+
+def _labelled(network, dataset, axes, eval_every, state, history, attrs):
+    """Flat agents back on the grid's axes, as a `Run`."""
+    shape = [len(values) for values in axes.values()]
+    steps = eval_every * np.arange(1, len(history["return_"]) + 1)
+    variables = {
+        name: ((*axes, "gradient_step"), values.T.reshape(*shape, -1).astype(np.float32))
+        for name, values in history.items()
+    }
+    curves = xarray.Dataset(variables, {**axes, "gradient_step": steps}, attrs)
+    score = curves["return_"] * np.float32(np.nan)
+    if dataset.environment is not None:
+        score = environments.find(dataset.environment).score(curves["return_"])
+    curves = curves.assign(score=score.astype(np.float32))
+    parameters = xarray.DataArray(state.params.reshape(*shape, -1), dims=(*axes, "parameter"), coords=axes, name="parameters")
+    return Run(network, curves, parameters)

@@ -18,7 +18,7 @@ from hanq.training import train
 LEARNING_RATES = [10**-1, 10**-1.5, 10**-2, 10**-2.5, 10**-3, 10**-3.5, 10**-4]  # section 11
 TARGET_RATES = [1.0, 1e-1, 1e-2, 1e-3, 1e-4]
 SEEDS = range(30)
-TUNING_SEEDS = range(100, 110)
+TUNING_SEEDS = range(100, 105)
 FULL = dict(gradient_steps=200_000, eval_every=2_000, eval_episodes=10)
 QUICK = dict(gradient_steps=1_000, eval_every=200, eval_episodes=5)
 QUICK_SEEDS, QUICK_TUNING_SEEDS = range(3), range(100, 102)

@@ -87,8 +87,10 @@ def load(path):
 def provenance():
     """Where a result comes from: command, commit, versions, machine, date."""
     packages = ("torch", "numpy", "numba", "gymnasium", "xarray")
+    program = Path(sys.argv[0])
+    module = f"-m {program.parent.name}" if program.name == "__main__.py" else program.name
     return {
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": " ".join(["python", module, *sys.argv[1:]]),
         "commit": commit(),
         "python": platform.python_version(),
         "versions": json.dumps({package: version(package) for package in packages}),

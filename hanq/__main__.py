@@ -1,9 +1,9 @@
-"""The command line: `python -m hanq list`, `python -m hanq reproduce fig3a`."""
+"""The command line: `python -m hanq list`, `reproduce fig3a`, `bench`."""
 
 import argparse
 import sys
 
-from hanq import paper
+from hanq import bench, paper
 
 
 def main(arguments=None):
@@ -16,7 +16,11 @@ def main(arguments=None):
     reproduce.add_argument("--out", default="book/results", help="folder of the result files")
     reproduce.add_argument("--quick", action="store_true", help="a few seeds and steps, to try the command")
     reproduce.add_argument("--engine", default="auto", help="auto, fused or torch")
+    commands.add_parser("bench", help="time the engines against what one would otherwise run")
     options = parser.parse_args(arguments)
+    if options.command == "bench":
+        bench.main()
+        return 0
     if options.command == "list":
         for name, experiment in paper.EXPERIMENTS.items():
             print(f"{name}: {', '.join(experiment.rows)} on {experiment.environment}, {experiment.protocol}")

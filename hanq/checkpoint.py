@@ -27,11 +27,11 @@ def load(path, fingerprint):
     """
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = {key: json.loads(value) for key, value in file.metadata().items()}
+            metadata = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
             arrays = {name: file.get_tensor(name) for name in file.keys()}
-    except SafetensorError as error:
-        raise ValueError(f"checkpoint={str(path)!r} is truncated or damaged ({error})") from error
-    stored = metadata["fingerprint"]
+        stored = metadata["fingerprint"]
+    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise ValueError(f"checkpoint={str(path)!r} is truncated, damaged or no checkpoint ({error})") from error
     differing = [name for name in fingerprint if stored.get(name) != fingerprint[name]]
     if differing:
         raise ValueError(f"checkpoint={str(path)!r} belongs to a run with another {', '.join(differing)}: use another path")

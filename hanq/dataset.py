@@ -6,6 +6,8 @@ A `Dataset` holds one dataset of logged transitions a seed, all of one size.
 import json
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import isfinite
+from numbers import Real
 
 import numpy as np
 import xarray
@@ -89,7 +91,7 @@ class Dataset:
         if not np.isin(arrays["terminated"], (0, 1)).all():
             raise ValueError("terminated holds values other than 0 and 1: use booleans")
         seeds = check_seeds(np.arange(len(arrays["actions"])) if seeds is None else seeds, len(arrays["actions"]))
-        arrays = {name: np.ascontiguousarray(value, TYPES[name]) for name, value in arrays.items()}
+        arrays = {name: np.array(value, TYPES[name], order="C") for name, value in arrays.items()}  # copies
         return cls(**arrays, seeds=seeds, environment=environment, action_count=action_count,
                    provenance=dict(provenance or {}))  # fmt: skip
 
@@ -177,12 +179,17 @@ def _collect_one(environment, seed, size, episode_length, options):
 
 
 def _array(name, value):
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is ragged: use an array ({error})") from error
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} has dtype {array.dtype}: use numbers")
-    if not np.isfinite(array).all():
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise ValueError(f"{name} holds {array[where]} at index {where}: use finite numbers")
+    limit = np.finfo(np.float32).max if TYPES[name] == "float32" else np.inf
+    bad = ~np.isfinite(array) | (np.abs(array.astype(np.float64)) > limit)
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"{name} holds {array[where]} at index {where}: use finite numbers, in float32's range")
     return array
 
 
@@ -208,7 +215,7 @@ def _check_actions(arrays, environment, action_count):
         if action_count not in (None, known.actions):
             raise ValueError(f"action_count={action_count} contradicts {environment}: it has {known.actions} actions")
         action_count = known.actions
-    action_count = positive_integer("action_count", int(actions.max()) + 1 if action_count is None else action_count)
+    action_count = positive_integer("action_count", max(1, int(actions.max()) + 1) if action_count is None else action_count)
     if actions.min() < 0 or actions.max() >= action_count:
         worst = int(actions.min() if actions.min() < 0 else actions.max())
         raise ValueError(f"actions holds {worst}: use integers from 0 to {action_count - 1}")
@@ -227,6 +234,7 @@ def check_seeds(seeds, count=None):
 
 
 def positive_integer(name, value):
-    if isinstance(value, bool) or int(value) != value or value < 1:
+    """The value as an int; ValueError names one that is no whole number of at least 1."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not isfinite(value) or value != int(value) or value < 1:
         raise ValueError(f"{name}={value!r} is not allowed: use an integer of at least 1")
     return int(value)

@@ -12,45 +12,55 @@ from numba import njit
 
 from hanq import environments
 from hanq.forward import greedy, hidden, highest, layout, predictor_scale, q_values, weights_of
+from hanq.sources import VERSION
 
 
-@njit(nogil=True, cache=True)
-def mean_return(layout, params, code, seed, gradient_step, episodes, horizon):
-    """Mean return of greedy episodes; their starts are a function of the seed and the step."""
-    weights = weights_of(layout, params)
-    before_relu, scratch = np.empty(layout.features, np.float32), np.empty(layout.features, np.float32)
-    observation, q = np.empty(layout.obs_dim, np.float32), np.empty(layout.actions, np.float32)
-    state = np.empty(4)
-    total = 0.0
-    for episode in range(episodes):
-        environments.reset(code, state, seed, gradient_step, episode)
-        for _ in range(horizon):
-            environments.observe(code, state, observation)
-            hidden(layout, weights, observation, before_relu, scratch)
+def compiled(version):
+    """(mean_return, bellman_error); their cache on disk belongs to one version of the sources."""
+
+    @njit(nogil=True, cache=True)
+    def mean_return(layout, params, code, seed, gradient_step, episodes, horizon):
+        """Mean return of greedy episodes; their starts are a function of the seed and the step."""
+        _ = version
+        weights = weights_of(layout, params)
+        before_relu, scratch = np.empty(layout.features, np.float32), np.empty(layout.features, np.float32)
+        observation, q = np.empty(layout.obs_dim, np.float32), np.empty(layout.actions, np.float32)
+        state = np.empty(4)
+        total = 0.0
+        for episode in range(episodes):
+            environments.reset(code, state, seed, gradient_step, episode)
+            for _ in range(horizon):
+                environments.observe(code, state, observation)
+                hidden(layout, weights, observation, before_relu, scratch)
+                q_values(layout, params, before_relu, scratch, q)
+                reward, terminated = environments.step(code, state, greedy(q))
+                total += reward
+                if terminated:
+                    break
+        return total / episodes
+
+    @njit(nogil=True, cache=True)
+    def bellman_error(layout, params, discount, observations, actions, rewards, next_observations, terminated):
+        """Mean squared Bellman error without the predictor, and mean scale, over one dataset."""
+        _ = version
+        weights = weights_of(layout, params)
+        before_relu, scratch = np.empty(layout.features, np.float32), np.empty(layout.features, np.float32)
+        q = np.empty(layout.actions, np.float32)
+        total_error, total_scale = 0.0, 0.0
+        for i in range(len(actions)):
+            hidden(layout, weights, next_observations[i], before_relu, scratch)
             q_values(layout, params, before_relu, scratch, q)
-            reward, terminated = environments.step(code, state, greedy(q))
-            total += reward
-            if terminated:
-                break
-    return total / episodes
+            target = rewards[i] + (0.0 if terminated[i] else discount * highest(q))
+            hidden(layout, weights, observations[i], before_relu, scratch)
+            total_scale += predictor_scale(layout, params, before_relu, scratch)
+            q_values(layout, params, before_relu, scratch, q)
+            total_error += (q[actions[i]] - target) ** 2
+        return total_error / len(actions), total_scale / len(actions)
+
+    return mean_return, bellman_error
 
 
-@njit(nogil=True, cache=True)
-def bellman_error(layout, params, discount, observations, actions, rewards, next_observations, terminated):
-    """Mean squared Bellman error without the predictor, and mean scale, over one dataset."""
-    weights = weights_of(layout, params)
-    before_relu, scratch = np.empty(layout.features, np.float32), np.empty(layout.features, np.float32)
-    q = np.empty(layout.actions, np.float32)
-    total_error, total_scale = 0.0, 0.0
-    for i in range(len(actions)):
-        hidden(layout, weights, next_observations[i], before_relu, scratch)
-        q_values(layout, params, before_relu, scratch, q)
-        target = rewards[i] + (0.0 if terminated[i] else discount * highest(q))
-        hidden(layout, weights, observations[i], before_relu, scratch)
-        total_scale += predictor_scale(layout, params, before_relu, scratch)
-        q_values(layout, params, before_relu, scratch, q)
-        total_error += (q[actions[i]] - target) ** 2
-    return total_error / len(actions), total_scale / len(actions)
+mean_return, bellman_error = compiled(VERSION)
 
 
 def evaluate(network, agents, dataset, state, episodes):
@@ -75,6 +85,6 @@ def evaluate(network, agents, dataset, state, episodes):
                               episodes, environment.horizon)  # fmt: skip
         return return_, error, scale
 
-    with ThreadPoolExecutor(numba.get_num_threads()) as pool:
+    with ThreadPoolExecutor(numba.config.NUMBA_NUM_THREADS) as pool:
         results = np.array(list(pool.map(one, range(len(state.params)))))
     return {"return_": results[:, 0], "msbe": results[:, 1], "scale": results[:, 2]}

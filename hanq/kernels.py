@@ -16,11 +16,12 @@ from numba import njit
 from hanq.vector import LANES, add_multiples, affine, at, at_least, filled, gate, load, load_each, store, store_each, zeros
 
 # Reordering sums lets loops vectorise; NaN and infinity keep their meaning.
-FAST = {"fastmath": {"reassoc", "contract", "nsz", "arcp"}, "error_model": "numpy"}
+FAST = {"fastmath": {"reassoc", "contract", "nsz", "arcp"}, "error_model": "numpy",
+        "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 @njit(**FAST)
-def read_features(params, x, features, floor, heads, inputs, outputs, dots, moments):
+def heads_forward(params, x, features, floor, heads, inputs, outputs, dots, moments):
     """Inner products of each row's features with heads, (outputs, batch), and their moments.
 
     features: max(pre-activation, floor); a floor of 0 is the ReLU, -infinity none.
@@ -50,7 +51,7 @@ def read_features(params, x, features, floor, heads, inputs, outputs, dots, mome
 
 
 @njit(**FAST)
-def spread_gradient(params, x, heads, factors, order, starts, inputs, outputs, gradient):
+def heads_backward(params, x, heads, factors, order, starts, inputs, outputs, gradient):
     """Gradient of the hidden layer and the heads, where normalisation follows the ReLU.
 
     d loss / d h = factors[0] * head of the row's action + factors[1] + factors[2] * h
@@ -85,26 +86,24 @@ def spread_gradient(params, x, heads, factors, order, starts, inputs, outputs, g
 
 
 @njit(**FAST)
-def read_normalised(params, x, features, scale, mean, affines, heads, first_head, inputs, outputs, dots, slopes):
-    """One path's heads where normalisation stands before the ReLU.
+def normed_heads_forward(params, x, features, heads, affines, norms, path, first_head, inputs, outputs, dots, slopes):
+    """One path's heads where its normalisation stands before the ReLU.
 
-    scale, mean: the path's rows of (batch,). affines: (2, features) gain and offset.
-    Into rows from `first_head`: dots, sum of w * relu(v), and slopes: (heads, batch) twice, the
-    sums of g * w and of g * w * normalised over features that the ReLU lets through.
-    heads holds g * w.
+    affines: (4, features) and norms: (4, batch), the path's in rows 2 path and 2 path + 1.
+    Fills rows from first_head: dots with w . relu(v), where v = gain * normalised + offset;
+    slopes, (2 * heads, batch), with sums over the features with v > 0, of gain * w and, in the
+    second half, of gain * w * normalised.
     """
     bias, half = len(inputs), slopes.shape[0] // 2
-    head_row = bias + 1 + first_head
     for r in range(0, x.shape[1], LANES):
         row = load_each(x, 0, r, inputs)
-        s, m = load(scale, 0, r), load(mean, 0, r)
+        scale, mean = load(norms, 2 * path, r), load(norms, 2 * path + 1, r)
         totals, through, along = zeros(x, outputs), zeros(x, outputs), zeros(x, outputs)
         for f in range(features):
-            normalised = (affine(at(params, bias, f), params, 0, f, row) - m) * s
-            v = normalised * at(affines, 0, f) + at(affines, 1, f)
-            totals = add_multiples(totals, params, head_row, f, at_least(v, 0))
-            open_ = gate(v, filled(x, 1))
-            through = add_multiples(through, heads, first_head, f, open_)
+            normalised = (affine(at(params, bias, f), params, 0, f, row) - mean) * scale
+            v = normalised * at(affines, 2 * path, f) + at(affines, 2 * path + 1, f)
+            totals = add_multiples(totals, params, bias + 1 + first_head, f, at_least(v, 0))
+            through = add_multiples(through, heads, first_head, f, gate(v, filled(x, 1)))
             along = add_multiples(along, heads, first_head, f, gate(v, normalised))
         store_each(dots, first_head, r, totals)
         store_each(slopes, first_head, r, through)
@@ -112,36 +111,36 @@ def read_normalised(params, x, features, scale, mean, affines, heads, first_head
 
 
 @njit(**FAST)
-def spread_normalised(params, x, batch, scale, mean, affines, factors, deltas, first_head, inputs, outputs, gradient, d_affines):
-    """Add one path's gradient where normalisation stands before the ReLU.
+def normed_heads_backward(params, x, batch, affines, norms, factors, deltas, path, first_head, norm_row,
+                          inputs, outputs, gradient):  # fmt: skip
+    """Add one path's gradient where its normalisation stands before the ReLU.
 
-    factors: (2, batch) constant and multiple of the pre-activation that normalisation takes
-    away. deltas: (heads, batch) d loss / d head output.
+    deltas: (heads, batch) d loss / d head. factors: (4, batch), the path's in rows 2 path and
+    2 path + 1: constant and multiple of the pre-activation that its normalisation takes away.
+    norm_row: where `gradient` has the norm's gain, -1 without one.
     """
-    bias = len(inputs)
-    head_row = bias + 1 + first_head
+    bias, head_row, nothing = len(inputs), len(inputs) + 1 + first_head, filled(x, 0)
     for c in range(0, params.shape[1], LANES):
         weights, constant = load_each(params, 0, c, inputs), load(params, bias, c)
-        path = load_each(params, head_row, c, outputs)
-        gain, offset = load(affines, 0, c), load(affines, 1, c)
+        heads, d_heads = load_each(params, head_row, c, outputs), zeros(x, outputs)
+        gain, offset = load(affines, 2 * path, c), load(affines, 2 * path + 1, c)
         d_weights, d_constant = load_each(gradient, 0, c, inputs), load(gradient, bias, c)
-        d_path = zeros(x, outputs)
-        nothing = filled(x, 0)
         d_gain, d_offset = nothing, nothing
         for r in range(batch):
-            before = affine(constant, x, 0, r, weights)
-            s = at(scale, 0, r)
-            normalised = (before - at(mean, 0, r)) * s
+            before_norm, scale = affine(constant, x, 0, r, weights), at(norms, 2 * path, r)
+            normalised = (before_norm - at(norms, 2 * path + 1, r)) * scale
             v = normalised * gain + offset
-            d_v = gate(v, affine(nothing, deltas, first_head, r, path))
-            d_offset = d_offset + d_v
+            d_v = gate(v, affine(nothing, deltas, first_head, r, heads))
             d_gain = d_gain + d_v * normalised
-            d_path = add_multiples(d_path, deltas, first_head, r, at_least(v, 0))
-            d_before = s * d_v * gain + at(factors, 0, r) + at(factors, 1, r) * before
+            d_offset = d_offset + d_v
+            d_heads = add_multiples(d_heads, deltas, first_head, r, at_least(v, 0))
+            lost = at(factors, 2 * path, r) + at(factors, 2 * path + 1, r) * before_norm
+            d_before = scale * gain * d_v + lost
             d_weights = add_multiples(d_weights, x, 0, r, d_before)
             d_constant = d_constant + d_before
         store_each(gradient, 0, c, d_weights)
         store(gradient, bias, c, d_constant)
-        store_each(gradient, head_row, c, d_path)
-        store(d_affines, 0, c, d_gain)
-        store(d_affines, 1, c, d_offset)
+        store_each(gradient, head_row, c, d_heads)
+        if norm_row >= 0:
+            store(gradient, norm_row, c, d_gain)
+            store(gradient, norm_row + 1, c, d_offset)

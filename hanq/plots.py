@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn
 from matplotlib.ticker import FuncFormatter
+from scipy.optimize import isotonic_regression
 
 from hanq.scores import interval
 
@@ -80,30 +81,32 @@ def label_ends(axes, ends):
 
 
 def spread(wanted, gap, low, high):
-    """Places close to `wanted`, in the same order, at least `gap` apart and within low to high."""
+    """Places nearest to `wanted`, in the same order, at least `gap` apart and within low to high."""
     order = np.argsort(wanted, kind="stable")
-    places = np.array(wanted, float)[order]
-    for i in range(1, len(places)):
-        places[i] = max(places[i], places[i - 1] + gap)
-    if len(places) and places[-1] > high:
-        places[-1] = high
-        for i in range(len(places) - 2, -1, -1):
-            places[i] = min(places[i], places[i + 1] - gap)
-    result = np.empty_like(places)
-    result[order] = places
-    return result
+    stairs = gap * np.arange(len(wanted))
+    level = isotonic_regression(np.asarray(wanted, float)[order] - stairs).x
+    places = np.empty(len(wanted))
+    places[order] = np.clip(level, low, max(low, high - stairs[-1])) + stairs
+    return places
 
 
 def rate_panels(panels, *, ylabel, ylim):
-    """A panel a title, side by side; in each a curve a learning rate, all with intervals.
+    """A panel a title, one above the other; in each a curve a learning rate, all with intervals.
 
     panels: {title: xarray.DataArray with dimensions learning_rate, seed, gradient_step}.
     """
-    figure, row = plt.subplots(1, len(panels), figsize=(5.6 * len(panels), 3.8), sharey=True, squeeze=False)
-    for axes, (title, values) in zip(row[0], panels.items(), strict=True):
+    figure, column = plt.subplots(len(panels), 1, figsize=(7.5, 3.2 * len(panels)), sharex=True, squeeze=False)
+    for axes, (title, values) in zip(column[:, 0], panels.items(), strict=True):
         axes.set(ylim=ylim, title=title)
         rates = values.learning_rate.values
         curves = {power_of_ten(rate): values.sel(learning_rate=rate) for rate in rates}
         learning_curves(axes, curves, rate_colours(rates))
-    row[0, 0].set_ylabel(ylabel)
+        axes.set_ylabel(ylabel)
+        axes.label_outer()
     return figure
+
+
+def table(header, rows):
+    """A table as Markdown text: header and rows are sequences of what goes into the cells."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)

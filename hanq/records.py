@@ -104,6 +104,7 @@ def commit():
     package = Path(__file__).parent
     git = ["git", "-C", str(package)]
     try:
+        subprocess.run([*git, "ls-files", "--error-unmatch", __file__], capture_output=True, check=True)
         head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
         status = subprocess.run([*git, "status", "--porcelain", str(package)], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):

@@ -88,8 +88,10 @@ def _index(parameters, which):
         values = parameters[axis].values
         if axis not in which and len(values) > 1:
             raise ValueError(f"{axis} is missing: use one of {values.tolist()}")
-        matches = np.flatnonzero(np.isclose(values, which.get(axis, values[0]), rtol=1e-6, atol=0))
-        if len(matches) == 0:
-            raise ValueError(f"{axis}={which[axis]!r} is not in this run: use one of {values.tolist()}")
-        index[axis] = int(matches[0])
+        wanted = which.get(axis, values[0])
+        nearest = int(np.argmin(np.abs(values - wanted)))
+        tolerance = 0 if axis == "seed" else 1e-6 * abs(values[nearest])
+        if not abs(values[nearest] - wanted) <= tolerance:
+            raise ValueError(f"{axis}={wanted!r} is not in this run: use one of {values.tolist()}")
+        index[axis] = nearest
     return index

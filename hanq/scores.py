@@ -12,7 +12,7 @@ RESAMPLES = 10_000
 
 def average_over_training(values):
     """Mean over gradient steps, the score of the paper's tables (section 4)."""
-    return values.mean("gradient_step")
+    return values.mean("gradient_step", skipna=False)
 
 
 def interval(values, level=0.95):
@@ -46,10 +46,12 @@ def best_of_grid(scores):
     """The grid point with the best mean over seeds, as {dimension: value}.
 
     scores: averaged over training, with "seed" and grid dimensions. A point whose mean is not
-    finite is never the best. Choosing and reporting on the same seeds is optimistic: report the
-    chosen point on seeds that took no part (`choose on one, report on another`).
+    finite is never the best; ValueError where none is finite. Choosing and reporting on the same
+    seeds is optimistic: report the chosen point on seeds that took no part in the choice.
     """
-    means = scores.mean("seed")
+    means = scores.mean("seed", skipna=False)
+    if not np.isfinite(means).any():
+        raise ValueError("scores has no grid point with a finite mean: none is the best")
     means = means.where(np.isfinite(means), -np.inf)
     place = means.argmax(...)
     return {name: means[name].values[int(index)].item() for name, index in place.items()}
@@ -59,3 +61,8 @@ def overlaps_best(table, dim):
     """The paper's highlight: whose interval overlaps that of the highest mean along `dim`."""
     best = table.isel({dim: table["mean"].argmax(dim)})
     return (table.low <= best.high) & (table.high >= best.low)
+
+
+def text(mean, low, high):
+    """A score with its interval as the book prints it: 89.0 (81.2 to 95.1)."""
+    return f"{mean:.1f} ({low:.1f} to {high:.1f})"

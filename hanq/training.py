@@ -26,6 +26,7 @@ VARIABLES = ("return_", "msbe", "effective_learning_rate", "scale")
 SEGMENT_SECONDS = 0.5  # how long an engine may be away: what Ctrl-C waits for
 CHECKPOINT_SECONDS = 20
 PROGRESS_DELAY = 3  # seconds before a progress bar appears
+FLOAT32 = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
 def train(
@@ -54,8 +55,7 @@ def train(
     if not isinstance(dataset, Dataset):
         raise TypeError(f"dataset={dataset!r} is not a Dataset: use hanq.collect or hanq.Dataset.from_arrays")
     counts = dict(gradient_steps=gradient_steps, batch_size=batch_size, eval_every=eval_every, eval_episodes=eval_episodes)
-    for name, value in counts.items():
-        positive_integer(name, value)
+    counts = {name: positive_integer(name, value) for name, value in counts.items()}
     if eval_every > gradient_steps:
         raise ValueError(f"eval_every={eval_every} is more than gradient_steps={gradient_steps}: nothing would be evaluated")
     if dataset.environment is None:
@@ -65,15 +65,15 @@ def train(
     axes["seed"] = _agent_seeds(dataset, seeds)
     agents = _agents(axes, dataset)
     network = Network(algorithm, dataset.obs_dim, dataset.action_count)
-    engine = _engine(engine, algorithm, device)(network, agents, dataset, batch_size, device)
+    engine = _engine(engine, algorithm, device)(network, agents, dataset, counts["batch_size"], device)
     fingerprint = _fingerprint(algorithm, dataset, axes, counts, engine.name)
     hidden = not progress or bool(os.environ.get("TQDM_DISABLE"))  # the notebook's bar does not ask
-    with tqdm(total=gradient_steps, unit="step", delay=PROGRESS_DELAY, disable=hidden) as bar:
+    with tqdm(total=counts["gradient_steps"], unit="step", delay=PROGRESS_DELAY, disable=hidden) as bar:
         state, history, wall_seconds = _segments(
             network, agents, dataset, engine, counts, bar, checkpoint, fingerprint
         )
     attrs = _provenance(algorithm, dataset, counts, engine, wall_seconds)
-    return _labelled(network, dataset, axes, eval_every, state, history, attrs)
+    return _labelled(network, dataset, axes, counts["eval_every"], state, history, attrs)
 
 
 def _segments(network, agents, dataset, engine, counts, bar, checkpoint, fingerprint):
@@ -82,7 +82,10 @@ def _segments(network, agents, dataset, engine, counts, bar, checkpoint, fingerp
     history = {name: np.empty((0, len(agents.seeds))) for name in VARIABLES}
     if checkpoint is not None and Path(checkpoint).exists():
         state, history, wall_seconds = checkpoints.load(checkpoint, fingerprint)
-        bar.update(min(state.gradient_step, bar.total))
+        if state.gradient_step > counts["gradient_steps"]:
+            raise ValueError(f"checkpoint={str(checkpoint)!r} is at gradient step {state.gradient_step}: "
+                             f"use at least as many gradient_steps, not {counts['gradient_steps']}")  # fmt: skip
+        bar.update(state.gradient_step)
     every, last_save, segment = counts["eval_every"], time.monotonic(), 10
 
     def save():
@@ -96,11 +99,13 @@ def _segments(network, agents, dataset, engine, counts, bar, checkpoint, fingerp
             steps = min(segment, *ends)
             state_after = engine.advance(state, steps)
             segment = max(1, int(steps * SEGMENT_SECONDS / (time.monotonic() - start + 1e-9)))
+            history_after = history
             if state_after.gradient_step % every == 0:
                 measured = evaluate(network, agents, dataset, state_after, counts["eval_episodes"])
                 measured["effective_learning_rate"] = state_after.learning_rate
-                history = {name: np.vstack([history[name], measured[name]]) for name in VARIABLES}
-            state, wall_seconds = state_after, wall_seconds + time.monotonic() - start
+                history_after = {name: np.vstack([history[name], measured[name]]) for name in VARIABLES}
+            seconds_after = wall_seconds + time.monotonic() - start
+            state, history, wall_seconds = state_after, history_after, seconds_after  # together: Ctrl-C saves these
             bar.update(steps)
             if time.monotonic() - last_save > CHECKPOINT_SECONDS:
                 save()
@@ -112,13 +117,16 @@ def _segments(network, agents, dataset, engine, counts, bar, checkpoint, fingerp
 
 def _axis(name, value):
     """One axis of the grid, as float64; ValueError names a value that is not allowed."""
-    values = np.atleast_1d(np.asarray(value, np.float64))
+    try:
+        values = np.atleast_1d(np.asarray(value, np.float64))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}={value!r} is not allowed: use a number or a flat sequence of numbers") from error
     low, high = {"target_rate": (0, 1), "discount": (0, 1)}.get(name, (0, np.inf))
     allowed = f"numbers from {low} to {high}" if np.isfinite(high) else "finite numbers of at least 0"
     if name == "learning_rate":
-        allowed = "finite numbers above 0"
+        low, high, allowed = *FLOAT32, "finite numbers above 0, in float32's range"
     for one in values.ravel():
-        if not (np.isfinite(one) and low <= one <= high) or (name == "learning_rate" and one == 0):
+        if not (np.isfinite(one) and low <= one <= high):
             raise ValueError(f"{name}={one} is out of range: use {allowed}")
     if values.ndim != 1 or len(values) == 0 or len(np.unique(values)) < len(values):
         raise ValueError(f"{name}={value!r} is not allowed: use a number or a flat sequence of distinct ones")
@@ -160,6 +168,7 @@ def _fingerprint(algorithm, dataset, axes, counts, engine):
     """What must agree for a checkpoint to be this run's; training longer is the same run."""
     grid = {name: values.tolist() for name, values in axes.items()}
     described = grid | counts | {"algorithm": algorithm.canonical(), "dataset": dataset.digest, "engine": engine}
+    described |= {"environment": dataset.environment, "action_count": dataset.action_count}
     described.pop("gradient_steps")
     return {name: sha256(json.dumps(value).encode()).hexdigest()[:16] for name, value in described.items()}
 
@@ -171,7 +180,7 @@ def _provenance(algorithm, dataset, counts, engine, wall_seconds):
         "dataset": json.dumps(dataset.provenance),
         "dataset_digest": dataset.digest,
         "engine": engine.name,
-        "threads": numba.get_num_threads(),
+        "threads": numba.config.NUMBA_NUM_THREADS,
         "wall_seconds": round(wall_seconds, 3),
     }  # fmt: skip
 
@@ -180,10 +189,11 @@ def _labelled(network, dataset, axes, eval_every, state, history, attrs):
     """Flat agents back on the grid's axes, as a `Run`."""
     shape = [len(values) for values in axes.values()]
     steps = eval_every * np.arange(1, len(history["return_"]) + 1)
-    variables = {
-        name: ((*axes, "gradient_step"), values.T.reshape(*shape, -1).astype(np.float32))
-        for name, values in history.items()
-    }
+    with np.errstate(over="ignore"):  # a diverged msbe may be beyond float32: infinity is what it is then
+        variables = {
+            name: ((*axes, "gradient_step"), values.T.reshape(*shape, -1).astype(np.float32))
+            for name, values in history.items()
+        }
     curves = xarray.Dataset(variables, {**axes, "gradient_step": steps}, attrs)
     score = curves["return_"] * np.float32(np.nan)
     if dataset.environment is not None:

@@ -1,0 +1,255 @@
+"""A minibatch through one network, compiled, and what is kept of it for the way back.
+
+Two paths lead on from the hidden layer: 0, the main one, to the heads of the actions; 1, to the
+heads of the metapredictor, for its scale and its bias. Each has its normalisation.
+
+Everything is kept for one agent, with rows of the minibatch on the last axis, (batch,), padded
+to whole vectors. Padding holds finite numbers that nothing reads.
+"""
+
+from math import exp, sqrt
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from hanq.kernels import FAST, heads_forward, normed_heads_forward
+from hanq.vector import LANES
+
+NORMS = ("none", "layer", "l2")
+LAYER, L2 = 1e-5, 1e-12  # what keeps each norm from dividing by 0
+
+
+class Structure(NamedTuple):
+    """What never changes in a run. Pairs are of the main path and the predictor's.
+
+    An agent's parameters lie in a matrix (rows, features padded to whole vectors): a row of
+    weights for each input, the hidden biases, the heads, each LayerNorm's gain and offset, and
+    last, side by side, the heads' biases.
+    """
+
+    inputs: int
+    features: int
+    batch: int
+    heads: tuple  # actions; the metapredictor's outputs, 2 or 0
+    first_head: tuple
+    norm: tuple  # 0 none, 1 layer, 2 l2
+    norm_row: tuple  # of the gain; the offset follows
+    bias_row: int
+    rows: int
+    norm_first: bool
+    predictor: bool
+    positive_scale: bool
+    predictor_bias: bool
+    symmetric: bool
+    residual: bool
+
+
+def structure_of(network, batch_size):
+    """The `Structure` of a network, and where in its matrix each parameter lies."""
+    algorithm, inputs, actions = network.algorithm, network.obs_dim, network.actions
+    width = -(-algorithm.hidden_features // LANES) * LANES
+    outputs = 2 if algorithm.predictor == "meta" else 0
+    kinds = (algorithm.main_norm, algorithm.predictor_norm if outputs else "none")
+    layers = [kind == "layer" for kind in kinds]
+    norm_row = inputs + 1 + actions + outputs
+    bias_row = norm_row + 2 * sum(layers)
+    structure = Structure(
+        inputs, algorithm.hidden_features, batch_size, (actions, outputs), (0, actions),
+        tuple(map(NORMS.index, kinds)),
+        (norm_row if layers[0] else -1, bias_row - 2 if layers[1] else -1),
+        bias_row, bias_row - (-(actions + 2) // width), algorithm.norm_first and kinds != ("none", "none"),
+        algorithm.predictor != "none", algorithm.positive_scale, algorithm.predictor_bias,
+        algorithm.symmetric and algorithm.predictor != "none", algorithm.hyperobjective == "residual",
+    )  # fmt: skip
+    start = {"head.weight": inputs + 1, "predictor.weight": inputs + 1 + actions, "hidden_0.bias": inputs,
+             "main_norm.weight": norm_row, "main_norm.bias": norm_row + 1,
+             "predictor_norm.weight": bias_row - 2, "predictor_norm.bias": bias_row - 1}  # fmt: skip
+    places = []
+    for name, shape in network.shapes.items():
+        if name == "hidden_0.weight":
+            place = np.arange(shape[0])[:, None] + width * np.arange(shape[1])
+        elif name in ("head.bias", "predictor.bias"):
+            place = bias_row * width + (actions if name == "predictor.bias" else 0) + np.arange(shape[0])
+        else:
+            place = width * (start[name] + np.arange(shape[0] if len(shape) == 2 else 1)[:, None]) + np.arange(shape[-1])
+        places.append(place.ravel())
+    return structure, np.concatenate(places)
+
+
+class Lengths(NamedTuple):
+    """Tuples whose lengths, being part of their types, are constants of the compiled code."""
+
+    inputs: tuple
+    actions: tuple
+    outputs: tuple
+    heads: tuple  # both paths'
+
+
+class Net(NamedTuple):
+    """One set of parameters and what is derived from it once a step."""
+
+    params: np.ndarray  # (rows, features)
+    heads: np.ndarray  # (heads, features): gain * w
+    affines: np.ndarray  # (4, features): each path's gain and offset
+    shifts: np.ndarray  # (heads,): sum(gain * w)
+    constants: np.ndarray  # (heads,): offset . w + bias
+
+
+class Branch(NamedTuple):
+    """One state of every transition, s or s', on its way through a network and back."""
+
+    x: np.ndarray  # (inputs, batch)
+    dots: np.ndarray  # (heads, batch): heads without their constants
+    moments: np.ndarray  # (4, batch): of the features, see `heads_forward`
+    norms: np.ndarray  # (4, batch): each path's scale and mean
+    slopes: np.ndarray  # (2 * heads, batch): only where norms come first
+    prediction: np.ndarray  # (2, batch): the predictor's scale and bias
+    value: np.ndarray  # (batch,): Q of the action, without the predictor
+    deltas: np.ndarray  # (heads, batch): d loss / d head
+    factors: np.ndarray  # (5, batch): see `heads_backward`
+    action: np.ndarray  # (batch,): the one taken, or the best
+    order: np.ndarray  # (batch + 1,): rows sorted by action, one to spare
+    starts: np.ndarray  # (actions + 1,): where in `order` each action's rows start
+
+
+@njit(**FAST)
+def matrix(rows, columns, dtype):
+    """Zeros (rows, columns) that start at a cache line."""
+    memory = np.zeros(rows * columns + 64, dtype)
+    skip = (-memory.ctypes.data % 64) // memory.itemsize
+    return memory[skip : skip + rows * columns].reshape((rows, columns))
+
+
+@njit(**FAST)
+def new_net(structure, params):
+    heads, width = structure.heads[0] + 2, params.shape[1]
+    derived = matrix(heads + 6, width, params.dtype)
+    sums = np.zeros((2, heads), params.dtype)
+    return Net(params, derived[:heads], derived[heads : heads + 4], sums[0], sums[1])
+
+
+@njit(**FAST)
+def new_branch(structure, columns, dtype):
+    inputs, heads = structure.inputs, structure.heads[0] + 2
+    rows = matrix(inputs + 4 * heads + 16, columns, dtype)
+    x, rest = rows[:inputs], rows[inputs:]
+    dots, deltas, slopes, rest = rest[:heads], rest[heads : 2 * heads], rest[2 * heads : 4 * heads], rest[4 * heads :]
+    return Branch(
+        x, dots, rest[:4], rest[4:8], slopes, rest[8:10], rest[10], deltas, rest[11:16],
+        np.zeros(columns, np.int32), np.zeros(columns + 1, np.int64), np.zeros(structure.heads[0] + 1, np.int64),
+    )  # fmt: skip
+
+
+@njit(**FAST)
+def fold(structure, net):
+    """Draw each LayerNorm's gain and offset into the heads behind it, once a step.
+
+    LN(h) . w = rstd * (h . (gain w) - mean * sum(gain w)) + offset . w
+    """
+    params, number = net.params, net.params.dtype.type
+    biases = params.reshape(-1)[structure.bias_row * params.shape[1] :]
+    for path in range(2):
+        gain, offset = net.affines[2 * path], net.affines[2 * path + 1]
+        for f in range(structure.features):
+            layer, row = structure.norm[path] == 1, structure.norm_row[path]
+            gain[f] = params[row, f] if layer else number(1)
+            offset[f] = params[row + 1, f] if layer else number(0)
+        for k in range(structure.first_head[path], structure.first_head[path] + structure.heads[path]):
+            weights, head = params[structure.inputs + 1 + k], net.heads[k]
+            shift, constant = number(0), number(0)
+            for f in range(structure.features):
+                head[f] = gain[f] * weights[f]
+                shift += head[f]
+                constant += offset[f] * weights[f]
+            net.shifts[k] = shift
+            net.constants[k] = constant
+    for k in range(structure.heads[0] + 2):
+        # A ReLU after the norm leaves no constant; a direct predictor is nothing but its bias.
+        inside = not structure.norm_first and k < structure.heads[0] + structure.heads[1]
+        net.constants[k] = biases[k] + (net.constants[k] if inside else number(0))
+
+
+@njit(**FAST)
+def normaliser(kind, features, moments, scale, mean):
+    """A path's normalisation of each row: subtract the mean, multiply with the scale."""
+    number = moments.dtype.type
+    n, layer, l2 = number(features), number(LAYER), number(L2)
+    for r in range(len(scale)):
+        if kind == 1:
+            deviation = moments[0, r] / n
+            mean[r] = moments[3, r] + deviation
+            scale[r] = number(1) / sqrt(moments[1, r] / n - deviation * deviation + layer)
+        elif kind == 2:
+            length = sqrt(moments[2, r])
+            mean[r] = number(0)
+            scale[r] = number(1) / (l2 if length < l2 else length)
+        else:
+            mean[r], scale[r] = number(0), number(1)
+
+
+@njit(**FAST)
+def forward(structure, net, branch, lengths, wanted):
+    """Heads of every row without their constants, into branch.dots.
+
+    wanted: a tuple as long as there are heads to compute, the actions' or all.
+    """
+    x, norms, dots = branch.x, branch.norms, branch.dots
+    floor = x.dtype.type(-np.inf if structure.norm_first else 0)
+    heads_forward(net.params, x, structure.features, floor, net.heads, lengths.inputs, wanted, dots, branch.moments)
+    for path in range(2):
+        normaliser(structure.norm[path], structure.features, branch.moments, norms[2 * path], norms[2 * path + 1])
+    if structure.norm_first:
+        normed_heads_forward(net.params, x, structure.features, net.heads, net.affines, norms, 0, 0,
+                             lengths.inputs, lengths.actions, dots, branch.slopes)  # fmt: skip
+        normed_heads_forward(net.params, x, structure.features, net.heads, net.affines, norms, 1, structure.heads[0],
+                             lengths.inputs, lengths.outputs, dots, branch.slopes)  # fmt: skip
+        return
+    for k in range(len(wanted)):
+        path = 2 * (k >= structure.heads[0])
+        scale, mean, dot, shift = norms[path], norms[path + 1], dots[k], net.shifts[k]
+        for r in range(len(dot)):
+            dot[r] = scale[r] * (dot[r] - mean[r] * shift)
+
+
+@njit(**FAST)
+def predict(structure, net, branch):
+    """The predictor's scale and bias of each row, into branch.prediction."""
+    scale, bias = branch.prediction
+    k = structure.heads[0]
+    for r in range(len(scale)):
+        raw = branch.dots[k, r] + net.constants[k]
+        scale[r] = exp(raw) if structure.positive_scale else raw
+        bias[r] = branch.dots[k + 1, r] + net.constants[k + 1]
+
+
+@njit(inline="always", **FAST)
+def taken_values(structure, net, branch, lengths, result):
+    """Q(s, a) of the taken actions as predicted, into result (batch,)."""
+    forward(structure, net, branch, lengths, lengths.heads)
+    if structure.predictor:
+        predict(structure, net, branch)
+    for r in range(structure.batch):
+        a = branch.action[r]
+        q = branch.dots[a, r] + net.constants[a]
+        branch.value[r] = q
+        result[r] = branch.prediction[0, r] * q + branch.prediction[1, r] if structure.predictor else q
+
+
+@njit(inline="always", **FAST)
+def best_values(structure, net, branch, lengths, result):
+    """max_a Q(s', a) of each row, the first of equals or a NaN, into result (batch,)."""
+    if structure.symmetric:
+        forward(structure, net, branch, lengths, lengths.heads)
+        predict(structure, net, branch)
+    else:
+        forward(structure, net, branch, lengths, lengths.actions)
+    scale, bias = branch.prediction
+    for a in range(structure.heads[0]):
+        for r in range(structure.batch):
+            q = branch.dots[a, r] + net.constants[a]
+            predicted = scale[r] * q + bias[r] if structure.symmetric else q
+            if a == 0 or predicted > result[r] or (predicted != predicted and result[r] == result[r]):
+                result[r] = predicted
+                branch.value[r] = q
+                branch.action[r] = a

@@ -1,0 +1,18 @@
+"""Which version of the compiled code this is.
+
+Numba's cache on disk notices an edit of a function's own file, but not of the files that it
+calls into. A compiled entry point that mentions `VERSION` from its closure has a cache of its
+own for each version of all of them.
+"""
+
+from hashlib import sha256
+from pathlib import Path
+
+
+def version():
+    """A number for the text of every module that uses Numba."""
+    texts = (path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    return int(sha256(b"".join(text for text in texts if b"numba" in text)).hexdigest()[:15], 16)
+
+
+VERSION = version()

@@ -1,0 +1,88 @@
+"""What several test files share: every kind of algorithm, a random problem, small datasets."""
+
+from dataclasses import replace
+from functools import cache
+
+import torch
+
+import hanq
+from hanq.population import Agents, State
+from hanq.reference import Batch
+
+TORCH = dict(engine="torch", progress=False)  # how tests of the PyTorch engine call hanq.train
+
+W = 6  # hidden features: small enough for finite differences
+DQN, HANQ, SSAQ = (replace(algorithm, hidden_features=W) for algorithm in (hanq.DQN, hanq.HANQ, hanq.SSAQ))
+ALGORITHMS = {
+    "DQN": DQN,
+    "DQN, two layers": replace(DQN, hidden_layers=2),
+    "DQN-LN": replace(hanq.DQN_LN, hidden_features=W),
+    "DQN-LN, two layers": replace(hanq.DQN_LN, hidden_features=W, hidden_layers=2),
+    "DQN-L2N": replace(hanq.DQN_L2N, hidden_features=W),
+    "PQN": replace(hanq.PQN, hidden_features=W),
+    "L2 norm first": replace(hanq.DQN_L2N, hidden_features=W, norm_first=True),
+    "SSAQ": SSAQ,
+    "SSANQ": replace(hanq.SSANQ, hidden_features=W),
+    "SSAQ, symmetric, semi": replace(SSAQ, symmetric=True, hyperobjective="semi"),
+    "HANQ": HANQ,
+    "w/o metapredictor": replace(HANQ, predictor="direct"),
+    "w/o LN": replace(HANQ, main_norm="none"),
+    "w/o predictor norm": replace(HANQ, predictor_norm="none"),
+    "LN predictor norm": replace(HANQ, predictor_norm="layer"),
+    "w/o positive scale": replace(HANQ, positive_scale=False),
+    "w/o bias": replace(HANQ, predictor_bias=False),
+    "symmetric": replace(HANQ, symmetric=True),
+    "semi": replace(HANQ, hyperobjective="semi"),
+    "HANQ, norm first, two layers": replace(HANQ, norm_first=True, hidden_layers=2),
+    "everything else": hanq.Algorithm(
+        predictor="meta", positive_scale=False, predictor_bias=False, symmetric=True, main_norm="l2",
+        predictor_norm="layer", norm_first=True, hyperobjective="semi", hidden_layers=2, hidden_features=W,
+    ),
+}  # fmt: skip
+
+
+def normal(generator, *shape):
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def random_batch(generator, agents, size=8, obs_dim=4, actions=3):
+    """Transitions of random numbers, about a third of them terminated."""
+    return Batch(
+        observations=normal(generator, agents, size, obs_dim),
+        actions=torch.randint(actions, (agents, size), generator=generator),
+        rewards=normal(generator, agents, size),
+        next_observations=normal(generator, agents, size, obs_dim),
+        terminated=(torch.rand(agents, size, generator=generator) < 0.35).to(torch.float64),
+    )
+
+
+def problem(algorithm, agents=3, seed=0):
+    """(network, params, target_params, batch, discount) of random numbers in float64."""
+    generator = torch.Generator().manual_seed(seed)
+    network = hanq.Network(algorithm, obs_dim=4, actions=3)
+    params, target_params = (0.5 * normal(generator, agents, network.size) for _ in range(2))
+    discount = torch.linspace(0.7, 0.99, agents, dtype=torch.float64)
+    return network, params, target_params, random_batch(generator, agents), discount
+
+
+def float64_agents(**columns):
+    """`Agents` for `reference.step` in float64; unnamed columns take hanq.train's defaults."""
+    count = len(columns["learning_rate"])
+    defaults = dict(seeds=range(count), datasets=range(count), hyper_lr=[0.0] * count, target_rate=[1.0] * count,
+                    discount=[0.99] * count, weight_decay=[0.0] * count)  # fmt: skip
+    kinds = dict.fromkeys(("seeds", "datasets"), torch.int64)
+    columns = {name: torch.tensor(list(values), dtype=kinds.get(name, torch.float64))
+               for name, values in (defaults | columns).items()}  # fmt: skip
+    return Agents(**columns)
+
+
+def first_state(params, agents):
+    """The state before the first step, from given parameters."""
+    zeros, none = torch.zeros_like(params), torch.zeros(len(params), dtype=params.dtype)
+    return State(0, params, params, zeros, zeros, zeros, agents.learning_rate, none, none)
+
+
+@cache
+def small_pendulum(seeds=4):
+    """A small collected dataset, made once for the whole suite."""
+    return hanq.collect("Pendulum", range(seeds), size=100, episode_length=50)

@@ -1,0 +1,80 @@
+"""Promise: the package stays in layers, in small modules, and leaves its user's settings alone."""
+
+import ast
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import hanq
+
+PACKAGE = Path(hanq.__file__).parent
+LAYERS = [
+    ["algorithm", "environments", "generator", "records", "population", "sources"],
+    ["dataset", "reference", "forward", "evaluation", "fused", "kernels", "backward", "passes", "vector", "checkpoint"],
+    ["run", "training"],
+    ["scores", "plots"],
+    ["paper"],
+    ["bench", "bench_jax"],
+    ["__main__"],
+]
+LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}
+MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+LONGEST = 260
+
+
+def imported(module):
+    """Modules of the package that one imports, wherever in the file it does so."""
+    found = set()
+    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module and node.module.split(".")[0] == "hanq":
+            names = [alias.name for alias in node.names] if node.module == "hanq" else [node.module.split(".")[1]]
+            found.update(names)
+        elif isinstance(node, ast.Import):
+            found.update(alias.name.split(".")[1] for alias in node.names if alias.name.startswith("hanq."))
+        assert not (isinstance(node, ast.ImportFrom) and node.level), f"{module} imports relatively: write hanq in full"
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_from_its_own_layer_or_below_only(module):
+    assert module in LAYER, f"{module} is in no layer: add it to the list, and to CONTRIBUTING.md"
+    for other in imported(module):
+        assert other in LAYER, f"{module} imports {other}, which is no module of the package"
+        assert LAYER[other] <= LAYER[module], f"{module} must not import {other}"
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    TopologicalSorter({module: imported(module) for module in MODULES}).prepare()  # raises CycleError
+
+
+@pytest.mark.parametrize("module", [*MODULES, "__init__"])
+def test_no_module_is_long(module):
+    assert len((PACKAGE / f"{module}.py").read_text().splitlines()) <= LONGEST
+
+
+def test_the_package_gives_what_the_contract_names():
+    for name in ("Algorithm", "DQN", "DQN_LN", "DQN_L2N", "SSAQ", "SSANQ", "HANQ", "PQN", "collect", "Dataset",
+                 "load_dataset", "train", "load_run"):  # fmt: skip
+        assert name in hanq.__all__ and hasattr(hanq, name)
+
+
+SETTINGS = """
+import torch, numpy, warnings
+torch.set_num_threads(1)
+before = torch.get_default_dtype(), torch.get_num_threads(), numpy.geterr(), list(warnings.filters), torch.initial_seed()
+numbers = numpy.random.get_state()[1].tolist()
+import hanq
+data = hanq.collect("Pendulum", [0], size=50)
+for engine in ("torch", "auto"):
+    hanq.train(hanq.DQN, data, learning_rate=1e-2, gradient_steps=2, eval_every=1, eval_episodes=1, engine=engine, progress=False)
+after = torch.get_default_dtype(), torch.get_num_threads(), numpy.geterr(), list(warnings.filters), torch.initial_seed()
+assert before[:3] == after[:3] and before[4] == after[4], (before, after)
+assert numbers == numpy.random.get_state()[1].tolist()
+"""
+
+
+def test_importing_collecting_and_training_leave_threads_seeds_and_types_as_they_were():
+    subprocess.run([sys.executable, "-c", SETTINGS], check=True, cwd=PACKAGE.parent)

@@ -127,5 +127,6 @@ def test_progress_stays_silent_on_a_short_run_and_when_switched_off(capfd):
 
 def test_progress_shows_steps_a_second(capfd, monkeypatch):
     monkeypatch.setattr("hanq.training.PROGRESS_DELAY", 0)
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)  # which the notebooks' tests set
     hanq.train(DQN, small_pendulum(), learning_rate=1e-2, **SHORT | dict(progress=True))
     assert "step" in capfd.readouterr().err

@@ -8,12 +8,13 @@ from scipy.optimize import isotonic_regression
 
 from hanq.scores import interval
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
+# Okabe and Ito's colours and a few more, which colour-blind readers can tell apart.
 COLOURS = {
     "DQN": "#0072B2",
+    "DQN, no target": "#5F5F5F",
     "DQN-LN": "#56B4E9",
     "DQN-l2N": "#009E73",
-    "PQN": "#7F7F7F",
+    "PQN": "#882255",
     "SSAQ": "#E69F00",
     "SSANQ": "#8C6D1F",
     "HSSAQ": "#CC79A7",
@@ -41,25 +42,24 @@ def power_of_ten(value):
     return f"$10^{{{np.log10(value):.3g}}}$"
 
 
-def learning_curves(axes, curves, colours, *, band=True, labels=True):
+def learning_curves(axes, curves, colours):
     """Draw mean curves over gradient steps with 95% intervals over seeds.
 
     axes: matplotlib axes. curves: {label: xarray.DataArray with dimensions seed and
-    gradient_step}. colours: one a curve. labels: write each curve's label at its right end.
+    gradient_step}. colours: one a curve. Each curve's label stands at its right end; set the
+    limits of `axes` before.
     """
     ends = []
     for (label, values), colour in zip(curves.items(), colours, strict=True):
         found = interval(values.squeeze(drop=True))
         steps = found.gradient_step.values
         axes.plot(steps, found["mean"], color=colour, label=label)
-        if band:
-            axes.fill_between(steps, found.low, found.high, color=colour, alpha=0.15, linewidth=0)
+        axes.fill_between(steps, found.low, found.high, color=colour, alpha=0.15, linewidth=0)
         ends.append((float(found["mean"][-1]), label, colour))
     axes.set_xlabel("gradient steps")
     axes.xaxis.set_major_formatter(FuncFormatter(thousands))
     axes.margins(x=0)
-    if labels:
-        label_ends(axes, ends)
+    label_ends(axes, ends)
 
 
 def thousands(value, _=None):

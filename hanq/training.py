@@ -23,7 +23,7 @@ from hanq.run import GRID, Run
 
 ENGINES = {"torch": reference.Engine, "fused": fused.Engine}
 VARIABLES = ("return_", "msbe", "effective_learning_rate", "scale")
-SEGMENT_SECONDS = 0.5  # how long an engine may be away: what Ctrl-C waits for
+SEGMENT_SECONDS = 1.0  # how long an engine may be away: what Ctrl-C waits for
 CHECKPOINT_SECONDS = 20
 PROGRESS_DELAY = 3  # seconds before a progress bar appears
 FLOAT32 = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)

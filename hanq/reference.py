@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import layer_norm, normalize, relu
 
 from hanq.generator import minibatch
-from hanq.population import Agents, State
+from hanq.population import State
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8  # Adam's defaults, for weights and learning rate alike
 

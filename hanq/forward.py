@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from hanq.algorithm import CHOICES
+
 # Reordering sums lets loops vectorise; NaN and infinity keep their meaning.
 FAST = {"reassoc", "contract", "nsz", "arcp"}
-NORMS = ("none", "layer", "l2")
-PREDICTORS = ("none", "direct", "meta")
+NORMS, PREDICTORS = CHOICES["main_norm"], CHOICES["predictor"]  # their places are the layout's integers
 LAYER, L2 = np.float32(1e-5), np.float32(1e-12)  # what keeps each norm from dividing by 0
 
 

@@ -13,10 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from hanq.algorithm import CHOICES
 from hanq.kernels import FAST, heads_forward, normed_heads_forward
 from hanq.vector import LANES
 
-NORMS = ("none", "layer", "l2")
+NORMS = CHOICES["main_norm"]
 LAYER, L2 = 1e-5, 1e-12  # what keeps each norm from dividing by 0
 
 

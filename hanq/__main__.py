@@ -1,37 +1,64 @@
-"""The command line: `python -m hanq list`, `reproduce fig3a`, `bench`."""
+"""The command line: `python -m hanq list`, `reproduce table1 --env Pendulum`, `ledger --csv`, `bench`."""
 
 import argparse
 import sys
 
-from hanq import bench, paper
+from hanq import bench, ledger, protocol
 
 
 def main(arguments=None):
     """Run one command; a bad argument ends with its message and exit status 2."""
     parser = argparse.ArgumentParser(prog="python -m hanq", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="the experiments that can be repeated")
-    reproduce = commands.add_parser("reproduce", help="run an experiment; stop it at any time, start it again")
-    reproduce.add_argument("experiment", choices=[*paper.EXPERIMENTS, "all"])
+    commands.add_parser("list", help="the tables and figures that can be repeated")
+    reproduce = commands.add_parser("reproduce", help="run a table or figure; stop it at any time, start it again")
+    reproduce.add_argument("experiment", choices=[*protocol.EXPERIMENTS, "all"])
+    reproduce.add_argument("--env", help="only the rows of this environment")
     reproduce.add_argument("--out", default="book/results", help="folder of the result files")
     reproduce.add_argument("--quick", action="store_true", help="a few seeds and steps, to try the command")
     reproduce.add_argument("--engine", default="auto", help="auto, fused or torch")
+    compare = commands.add_parser("ledger", help="every score of the paper beside ours")
+    compare.add_argument("--csv", action="store_true", help="as comma-separated values")
+    compare.add_argument("--results", default="book/results", help="folder of the result files")
     commands.add_parser("bench", help="time the engines against what one would otherwise run")
     options = parser.parse_args(arguments)
-    if options.command == "bench":
-        bench.main()
-        return 0
-    if options.command == "list":
-        for name, experiment in paper.EXPERIMENTS.items():
-            print(f"{name}: {', '.join(experiment.rows)} on {experiment.environment}, {experiment.protocol}")
-        return 0
-    for name in paper.EXPERIMENTS if options.experiment == "all" else [options.experiment]:
-        try:
-            paper.reproduce(name, options.out, quick=options.quick, engine=options.engine)
-        except ValueError as error:
-            parser.error(str(error))
+    try:
+        RUN[options.command](options)
+    except ValueError as error:
+        parser.error(str(error))
     return 0
 
+
+def show_list(options):
+    for name in protocol.EXPERIMENTS:
+        jobs = protocol.jobs(name)
+        kind = "tuned" if jobs[0].tuned else "grid"
+        print(f"{name}: {len(jobs)} results on {', '.join(dict.fromkeys(job.environment for job in jobs))}, {kind}")
+
+
+def run_experiments(options):
+    names = protocol.EXPERIMENTS if options.experiment == "all" else [options.experiment]
+    for name in names:
+        protocol.reproduce(
+            name,
+            options.out,
+            environment=options.env,
+            quick=options.quick,
+            engine=options.engine,
+        )
+
+
+def show_ledger(options):
+    found = ledger.compare(options.results)
+    print(found[ledger.COLUMNS].to_csv(index=False).strip() if options.csv else ledger.summary(found))
+
+
+RUN = {
+    "list": show_list,
+    "reproduce": run_experiments,
+    "ledger": show_ledger,
+    "bench": lambda options: bench.main(),
+}
 
 if __name__ == "__main__":
     sys.exit(main())

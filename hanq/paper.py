@@ -1,61 +1,118 @@
-"""The paper's experiments as literals, and its printed numbers.
+"""The paper's tables and figures as literals, and its printed numbers.
 
-`reproduce` runs an experiment at full size into result files that the book reads with `result`.
+`python -m hanq reproduce` runs them (see `hanq.protocol`); the book reads the files with `result`.
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas
 
-from hanq import scores
-from hanq.algorithm import DQN, HANQ, SSAQ
-from hanq.dataset import collect
-from hanq.records import load, save
-from hanq.run import GRID
-from hanq.training import train
+from hanq.algorithm import DQN, DQN_L2N, DQN_LN, HANQ, PQN, SSANQ, SSAQ
+from hanq.records import load
 
-LEARNING_RATES = [10**-1, 10**-1.5, 10**-2, 10**-2.5, 10**-3, 10**-3.5, 10**-4]  # section 11
+LEARNING_RATES = [
+    10**-1,
+    10**-1.5,
+    10**-2,
+    10**-2.5,
+    10**-3,
+    10**-3.5,
+    10**-4,
+]  # section 11
 TARGET_RATES = [1.0, 1e-1, 1e-2, 1e-3, 1e-4]
+PENALTIES = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-8, 1e-10]  # PQN's l2
+HYPER_LRS = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5]
+DISCOUNTS = [0.95, 0.9, 0.85, 0.8, 0.75]
 SEEDS = range(30)
-TUNING_SEEDS = range(100, 105)
-FULL = dict(gradient_steps=200_000, eval_every=2_000, eval_episodes=10)
-QUICK = dict(gradient_steps=1_000, eval_every=200, eval_episodes=5)
-QUICK_SEEDS, QUICK_TUNING_SEEDS = range(3), range(100, 102)
 
 
 @dataclass(frozen=True)
-class Experiment:
-    """Rows of a table or curves of a figure, on one environment.
+class Row:
+    """What is trained for one score, or for one panel of a figure."""
 
-    protocol: "grid" trains every grid point on `SEEDS`; "tuned" chooses the best of the grid on
-    `TUNING_SEEDS` and trains the chosen point alone on `SEEDS`, which took no part in the choice.
-    """
-
-    environment: str
-    protocol: str
-    rows: dict
-    """{label: (algorithm, settings of hanq.train)}"""
+    algorithms: tuple
+    """One `Algorithm`; several where the choice among them is tuned too."""
+    settings: dict
+    """Arguments of `hanq.train`; a sequence is a grid."""
+    data: dict = field(default_factory=dict)
+    """Arguments of `hanq.collect`."""
 
 
-EXPERIMENTS = {
-    "headline": Experiment("Pendulum", "tuned", {
-        "DQN": (DQN, dict(learning_rate=LEARNING_RATES, target_rate=TARGET_RATES)),
-        "DQN-without-target": (DQN, dict(learning_rate=LEARNING_RATES)),
-        "HANQ": (HANQ, dict(learning_rate=LEARNING_RATES, hyper_lr=0.1)),
-    }),
-    "fig3a": Experiment("Pendulum", "grid", {
-        "DQN": (DQN, dict(learning_rate=LEARNING_RATES, target_rate=1e-3)),
-        "SSAQ": (SSAQ, dict(learning_rate=LEARNING_RATES, target_rate=1e-3)),
-    }),
-    "fig3b": Experiment("Pendulum", "grid", {
-        "DQN": (DQN, dict(learning_rate=LEARNING_RATES)),
-        "SSAQ": (SSAQ, dict(learning_rate=LEARNING_RATES)),
-    }),
-    "fig7": Experiment("Pendulum", "grid", {
-        "HSSAQ": (SSAQ, dict(learning_rate=10**-2.5, hyper_lr=1e-4)),
-    }),
+def row(*algorithms, **settings):
+    """A `Row` with the paper's grid of learning rates, unless another is given."""
+    return Row(algorithms, dict(learning_rate=LEARNING_RATES) | settings)
+
+
+NORMALISED = {"DQN": DQN, "DQN-LN": DQN_LN, "DQN-l2N": DQN_L2N}
+NORMS = {"l2N": "l2", "LN": "layer", "none": "none"}
+NORM_PAIRS = [
+    "l2N + LN",
+    "LN + l2N",
+    "l2N + l2N",
+    "LN + LN",
+    "none + l2N",
+    "none + LN",
+    "l2N + none",
+    "LN + none",
+    "none + none",
+]
+WITHOUT = {
+    "w/o positive scale": replace(HANQ, positive_scale=False),
+    "w/o bias": replace(HANQ, predictor_bias=False),
+    "w/o metapredictor": replace(HANQ, predictor="direct"),
+    "w/o any predictor": replace(HANQ, predictor="none"),
+    "symmetrized": replace(HANQ, symmetric=True),
+    "w/o l2N": replace(HANQ, predictor_norm="none"),
+    "w/o LN": replace(HANQ, main_norm="none"),
+}
+BEST = "best target_rate in 1e0..1e-4"
+BEST_OF_FOUR = "best target_rate in 1e0..1e-3"
+
+
+def pair(names):
+    """HANQ with the normalisations of "metapredictor + main network", as Table 4 names them."""
+    predictor, main = (NORMS[name] for name in names.split(" + "))
+    return replace(HANQ, predictor_norm=predictor, main_norm=main)
+
+
+def deep(algorithm):
+    return replace(algorithm, hidden_layers=2)
+
+
+TABLES = {
+    "table1": {(name, BEST): row(algorithm, target_rate=TARGET_RATES) for name, algorithm in NORMALISED.items()}
+    | {(name, "target_rate=1"): row(algorithm) for name, algorithm in NORMALISED.items()}
+    | {("HANQ", "hyper_lr=0.1"): row(HANQ, hyper_lr=0.1)},
+    "table2": {("HANQ", ""): row(HANQ, hyper_lr=0.1)}
+    | {(name, ""): row(algorithm, hyper_lr=0.1) for name, algorithm in WITHOUT.items() if not name.endswith("N")},
+    "table3": {("HANQ", ""): row(HANQ, hyper_lr=0.1)}
+    | {(name, ""): row(algorithm, hyper_lr=0.1) for name, algorithm in WITHOUT.items() if name.endswith("N")},
+    "table4": {(names, "hyper_lr=0"): row(pair(names)) for names in NORM_PAIRS},
+    "table6": {(f"{name} 3-layer", "target_rate=1"): row(deep(algorithm)) for name, algorithm in NORMALISED.items()}
+    | {(f"{name} 3-layer", BEST): row(deep(algorithm), target_rate=TARGET_RATES) for name, algorithm in NORMALISED.items()},
+    "table7": {
+        ("HANQ", "residual hyperobjective"): row(HANQ, hyper_lr=0.1),
+        ("HANQ", "semi-gradient hyperobjective"): row(replace(HANQ, hyperobjective="semi"), hyper_lr=0.1),
+    },
+    "table8": {
+        ("DQN", f"hyper_lr={text}; {BEST_OF_FOUR}"): row(DQN, hyper_lr=float(text), target_rate=TARGET_RATES[:4])
+        for text in ("1e-1", "1e-2", "1e-3", "1e-4", "1e-5", "0")
+    },
+    "table9": {
+        (name, f"discount={discount}; target_rate={text}"): row(algorithm, discount=discount, target_rate=float(text))
+        for discount in DISCOUNTS for text in ("1", "1e-3") for name, algorithm in NORMALISED.items()
+    },
+    "pqn": {("PQN", "best of 7 learning rates x 8 l2 x 2 placements"): row(PQN, DQN_LN, weight_decay=PENALTIES)},
 }  # fmt: skip
+FIGURES = {
+    "fig3a": {"DQN": row(DQN, target_rate=1e-3), "SSAQ": row(SSAQ, target_rate=1e-3)},
+    "fig3b": {"DQN": row(DQN), "SSAQ": row(SSAQ)},
+    "fig4a": {"SSANQ": row(SSANQ)},
+    "fig6b": {"HANQ": row(HANQ, hyper_lr=0.1)},
+    "fig7": {"HSSAQ": row(SSAQ, learning_rate=10**-2.5, hyper_lr=1e-4)},
+}
 
 
 def numbers():
@@ -65,51 +122,39 @@ def numbers():
 
 def number(table, environment, algorithm, setting):
     """(mean, ci_low, ci_high) of one printed score; KeyError where the paper has no such score."""
-    printed = numbers()
+    found = numbers()
     wanted = dict(table=table, environment=environment, algorithm=algorithm, setting=setting)
-    rows = printed[(printed[list(wanted)] == list(wanted.values())).all(axis=1)]
+    rows = found[(found[list(wanted)] == list(wanted.values())).all(axis=1)]
     if len(rows) != 1:
         raise KeyError(f"the paper prints {len(rows)} scores for {wanted}")
     return tuple(rows[["mean", "ci_low", "ci_high"]].iloc[0])
 
 
-def reproduce(name, out, *, quick=False, engine="auto"):
-    """Run one experiment; returns {label: path of its result file}.
-
-    name: a key of `EXPERIMENTS`. out: folder; a finished file is kept, an unfinished run goes on
-    from its checkpoint. quick: few seeds and 1,000 steps, to try the command; its files are
-    marked so. Raises ValueError for an unknown name.
-    """
-    if name not in EXPERIMENTS:
-        raise ValueError(f"experiment={name!r} is unknown: use one of {tuple(EXPERIMENTS)}")
-    experiment, ending = EXPERIMENTS[name], "-quick.nc" if quick else ".nc"
-    report, tuning = (QUICK_SEEDS, QUICK_TUNING_SEEDS) if quick else (SEEDS, TUNING_SEEDS)
-    size, paths = (QUICK if quick else FULL) | {"engine": engine}, {}
-    for label, (algorithm, settings) in experiment.rows.items():
-        stem = Path(out) / f"{name}-{label}"
-        if experiment.protocol == "tuned":
-            tuned = _run(experiment, algorithm, settings | size, tuning, f"{stem}-tuning{ending}")
-            settings = settings | scores.best_of_grid(scores.average_over_training(tuned.score))
-            settings = {axis: settings[axis] for axis in GRID}
-        paths[label] = Path(f"{stem}{ending}")
-        _run(experiment, algorithm, settings | size, report, paths[label])
-    return paths
+def printed(table):
+    """A table of `TABLES` as the column "table" of `numbers` has it: "table1" -> "1", "pqn" -> "text"."""
+    return table.removeprefix("table") if table.startswith("table") else "text"
 
 
-def _run(experiment, algorithm, settings, seeds, path):
-    """Curves of one training, from its result file where there is one."""
-    path = Path(path)
-    if path.exists():
-        return load(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    checkpoint = path.with_suffix(".checkpoint")
-    run = train(algorithm, collect(experiment.environment, seeds), **settings, checkpoint=checkpoint)
-    save(run.curves.assign_attrs(protocol=experiment.protocol), path)
-    checkpoint.unlink(missing_ok=True)
-    print(f"{path} written after {run.curves.attrs['wall_seconds']:.0f} s of computing", flush=True)
-    return run.curves
+def scores_of(table):
+    """The scores that the paper prints in a table of `TABLES`, as rows of `numbers`."""
+    found = numbers()
+    return found[found.table == printed(table)]
 
 
-def result(name, label, folder="results"):
-    """The committed curves of one row of an experiment; checked against their checksum."""
-    return load(Path(folder) / f"{name}-{label}.nc")
+def stem(table, environment, algorithm, setting):
+    """Name of the result of one printed score; scores that share a training share it."""
+    wanted = TABLES[table][algorithm, setting]
+    for first, rows in TABLES.items():
+        for (name, tuned), row in rows.items():
+            if row == wanted:
+                return re.sub(
+                    r"[^\w.=-]+",
+                    "-",
+                    " ".join((first, environment, name, tuned)).strip(),
+                )
+    raise AssertionError("unreachable: a row is equal to itself")
+
+
+def result(name, folder="results"):
+    """The committed curves in one result file, checked against their checksum: "fig3a-DQN", ..."""
+    return load(Path(folder) / f"{name}.nc")

@@ -1,0 +1,145 @@
+"""How results are made: what is tuned, on which seeds, what is reported, and in which files.
+
+tuned: a row's grid is searched on seeds that the report does not use, by successive halving;
+where the best learning rate lies at the grid's edge, the grid grows (section 11). The chosen
+point alone is trained on the report's seeds.
+grid: every grid point is trained on the report's seeds; whoever then picks the best of them, as
+the paper does, is optimistic.
+"""
+
+import time
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from hanq import paper
+from hanq.dataset import collect
+from hanq.records import save
+from hanq.training import train
+from hanq.tuning import Round, Tuning
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Two rounds of tuning, the second for the finalists only, and the report."""
+
+    first: Round
+    second: Round
+    report: Round
+    finalists: int = 3
+
+
+FULL = Protocol(
+    first=Round(range(100, 103), 50_000, 5_000),
+    second=Round(range(100, 105), 200_000, 4_000),
+    report=Round(paper.SEEDS, 200_000, 2_000),
+)
+QUICK = Protocol(
+    first=Round(range(100, 102), 200, 100),
+    second=Round(range(100, 102), 500, 100),
+    report=Round(range(3), 1_000, 200),
+    finalists=1,
+)
+
+
+EXPERIMENTS = (*paper.FIGURES, *paper.TABLES)
+
+
+class Job(NamedTuple):
+    """One result file to make."""
+
+    path: Path
+    environment: str
+    row: paper.Row
+    tuned: bool
+
+
+def reproduce(name, out, *, environment=None, quick=False, engine="auto"):
+    """Run one table or figure; returns the paths of its result files.
+
+    name: a key of `paper.TABLES` or `paper.FIGURES`. out: folder; a finished file is kept, an
+    unfinished one goes on where it stopped. environment: only that one's rows. quick: few seeds
+    and steps, to try the command; such files end in -quick.nc. Raises ValueError for an unknown name.
+    """
+    ending = "-quick.nc" if quick else ".nc"
+    wanted = [job._replace(path=Path(out) / f"{job.path}{ending}") for job in jobs(name, environment)]
+    protocol = QUICK if quick else FULL
+    left = [job for job in wanted if not job.path.exists()]
+    work = [_agent_steps(job, protocol) for job in left]
+    start = time.monotonic()
+    for done, job in enumerate(left, start=1):
+        curves = _run(job, protocol, engine)
+        minutes = (time.monotonic() - start) / 60 * sum(work[done:]) / sum(work[:done])
+        print(f"{job.path} written after {curves.attrs['wall_seconds']:.0f} s of training; "
+              f"{len(left) - done} more, about {minutes:.0f} min", flush=True)  # fmt: skip
+    return [job.path for job in wanted]
+
+
+def jobs(name, environment=None):
+    """What a table or figure consists of, each result once; ValueError for an unknown name."""
+    if name in paper.FIGURES:
+        found = [Job(Path(f"{name}-{label}"), "Pendulum", row, tuned=False) for label, row in paper.FIGURES[name].items()]
+    elif name in paper.TABLES:
+        columns = paper.scores_of(name)[["environment", "algorithm", "setting"]]
+        found = [
+            Job(
+                Path(paper.stem(name, *score)),
+                score[0],
+                paper.TABLES[name][score[1:]],
+                tuned=True,
+            )
+            for score in columns.itertuples(index=False, name=None)
+        ]
+    else:
+        raise ValueError(f"experiment={name!r} is unknown: use one of {EXPERIMENTS}")
+    known = sorted({job.environment for job in found})
+    if environment is not None and environment not in known:
+        raise ValueError(f"environment={environment!r} is not in {name}: use one of {known}")
+    return [job for job in found if environment in (None, job.environment)]
+
+
+def _agent_steps(job, protocol):
+    """How much a job has to train, without what a growing grid adds."""
+
+    def steps(points, round):
+        return points * len(round.seeds) * round.gradient_steps
+
+    points = len(job.row.algorithms) * int(np.prod([np.size(value) for value in job.row.settings.values()]))
+    if not job.tuned:
+        return steps(points, protocol.report)
+    return steps(points, protocol.first) + steps(protocol.finalists, protocol.second) + steps(1, protocol.report)
+
+
+def _run(job, protocol, engine):
+    """Train what a job asks for and write its file; returns the curves."""
+    trained = partial(_trained, job, engine)
+    algorithm, settings = job.row.algorithms[0], job.row.settings
+    if job.tuned:
+        path = job.path.with_name(f"{job.path.stem}-tuning.nc")
+        rounds = protocol.first, protocol.second, protocol.finalists
+        algorithm, settings = Tuning(path, job.row.algorithms, settings, *rounds, trained).best()
+    curves = trained(algorithm, settings, protocol.report)
+    save(curves.assign_attrs(protocol="tuned" if job.tuned else "grid"), job.path)
+    for checkpoint in job.path.parent.glob(f"{job.path.stem}.*.checkpoint"):
+        checkpoint.unlink()
+    return curves
+
+
+def _trained(job, engine, algorithm, settings, round):
+    """Curves of one training, from its checkpoint where it was stopped."""
+    job.path.parent.mkdir(parents=True, exist_ok=True)
+    this = sha256(repr((algorithm, settings, round)).encode()).hexdigest()[:8]
+    checkpoint = job.path.with_name(f"{job.path.stem}.{this}.checkpoint")
+    data = _collected(job.environment, round.seeds, **job.row.data)
+    run = train(algorithm, data, **settings, gradient_steps=round.gradient_steps, eval_every=round.eval_every,
+                eval_episodes=10, engine=engine, checkpoint=checkpoint)  # fmt: skip
+    return run.curves
+
+
+@lru_cache(maxsize=4)
+def _collected(environment, seeds, **options):
+    return collect(environment, seeds, **options)

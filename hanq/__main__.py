@@ -32,7 +32,7 @@ def main(arguments=None):
 def show_list(options):
     for name in protocol.EXPERIMENTS:
         jobs = protocol.jobs(name)
-        kind = "tuned" if jobs[0].tuned else "grid"
+        kind = "tuned" if jobs[0].protocol.first else "grid"
         print(f"{name}: {len(jobs)} results on {', '.join(dict.fromkeys(job.environment for job in jobs))}, {kind}")
 
 

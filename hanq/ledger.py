@@ -7,6 +7,7 @@ import numpy as np
 import pandas
 
 from hanq import paper, scores
+from hanq.algorithm import Algorithm
 from hanq.records import load
 from hanq.run import GRID
 
@@ -24,16 +25,23 @@ def compare(folder="results"):
     found = []
     for score in paper.numbers().itertuples(index=False):
         line = dict(zip(COLUMNS, score, strict=False))
-        table = next((name for name in paper.TABLES if paper.printed(name) == score.table), None)
-        path = Path(folder) / f"{paper.stem(table, *score[1:4])}.nc" if table else None
-        found.append(line | (ours(path, score) if path is not None and path.exists() else {}))
+        for table in (name for name in paper.TABLES if paper.printed(name) == score.table):
+            path = Path(folder) / f"{paper.stem(table, *score[1:4])}.nc"
+            line |= ours(path, paper.TABLES[table][score.algorithm, score.setting], score) if path.exists() else {}
+        found.append(line)
     table = pandas.DataFrame(found, columns=[*COLUMNS, *GRID, "norm_first", "core_seconds"])
     return table.fillna({"protocol": "", "overlap": "", "file": "", "seeds": 0}).astype({"seeds": int})
 
 
-def ours(path, score):
-    """What a result file says about one score of the paper, as a dict of columns."""
+def ours(path, row, score):
+    """What a result file says about one score of the paper, as a dict of columns.
+
+    Raises ValueError where the file holds another algorithm, environment or protocol.
+    """
     curves = load(path)
+    algorithm, about = Algorithm(**json.loads(curves.attrs["algorithm"])), (curves.attrs["environment"], curves.attrs["protocol"])
+    if algorithm not in row.algorithms or about != (score.environment, "tuned"):
+        raise ValueError(f"path={str(path)!r} holds {algorithm} ({', '.join(about)}): not what the paper's score is about")
     found = scores.interval(scores.average_over_training(curves.score).squeeze([axis for axis in GRID]))
     tuning = load(path.with_name(f"{path.stem}-tuning.nc"))
     seconds = curves.attrs["wall_seconds"] * curves.attrs["threads"] + tuning.attrs["wall_seconds"] * tuning.attrs["threads"]
@@ -43,7 +51,7 @@ def ours(path, score):
         "protocol": curves.attrs["protocol"], "file": path.name,
         "overlap": "yes" if low <= score.ci_high and high >= score.ci_low else "no",
         **{axis: curves[axis].item() for axis in GRID},
-        "norm_first": json.loads(curves.attrs["algorithm"])["norm_first"], "core_seconds": seconds,
+        "norm_first": algorithm.norm_first, "core_seconds": seconds,
     }  # fmt: skip
 
 

@@ -37,7 +37,9 @@ class Row:
     settings: dict
     """Arguments of `hanq.train`; a sequence is a grid."""
     data: dict = field(default_factory=dict)
-    """Arguments of `hanq.collect`."""
+    """Arguments of `hanq.collect`, and reward_scale, which multiplies every reward."""
+    shared_dataset: int | None = None
+    """The seed of one dataset that all agents share; default: each learns from its own seed's."""
 
 
 def row(*algorithms, **settings):

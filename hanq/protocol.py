@@ -3,12 +3,13 @@
 tuned: a row's grid is searched on seeds that the report does not use, by successive halving;
 where the best learning rate lies at the grid's edge, the grid grows (section 11). The chosen
 point alone is trained on the report's seeds.
+short: the same at 60,000 steps, for the points that the paper leaves open.
 grid: every grid point is trained on the report's seeds; whoever then picks the best of them, as
 the paper does, is optimistic.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
@@ -16,37 +17,30 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hanq import paper
+from hanq import paper, variations
 from hanq.dataset import collect
 from hanq.records import save
 from hanq.training import train
 from hanq.tuning import Round, Tuning
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """Two rounds of tuning, the second for the finalists only, and the report."""
+class Protocol(NamedTuple):
+    """Two rounds of tuning, the second for the finalists only, and the report; or the report alone."""
 
-    first: Round
-    second: Round
     report: Round
+    first: Round | None = None
+    second: Round | None = None
     finalists: int = 3
 
 
-FULL = Protocol(
-    first=Round(range(100, 103), 50_000, 5_000),
-    second=Round(range(100, 105), 200_000, 4_000),
-    report=Round(paper.SEEDS, 200_000, 2_000),
-)
-QUICK = Protocol(
-    first=Round(range(100, 102), 200, 100),
-    second=Round(range(100, 102), 500, 100),
-    report=Round(range(3), 1_000, 200),
-    finalists=1,
-)
-
-
-EXPERIMENTS = (*paper.FIGURES, *paper.TABLES)
+FULL = Round(paper.SEEDS, 200_000, 2_000)
+GRID = Protocol(FULL)
+TUNED = Protocol(FULL, Round(range(100, 103), 50_000, 5_000), Round(range(100, 105), 200_000, 4_000))
+SHORT = Protocol(Round(paper.SEEDS, 60_000, 2_000), Round(range(100, 105), 60_000, 2_000), Round(range(100, 105), 60_000, 2_000))
+CROSSED = Protocol(Round(range(10), 60_000, 2_000))
+QUICK = Round(range(3), 1_000, 200)
+QUICK_TUNED = Protocol(QUICK, Round(range(100, 102), 200, 100), Round(range(100, 102), 500, 100), finalists=1)
+EXPERIMENTS = (*paper.FIGURES, *paper.TABLES, *variations.VARIATIONS)
 
 
 class Job(NamedTuple):
@@ -55,7 +49,7 @@ class Job(NamedTuple):
     path: Path
     environment: str
     row: paper.Row
-    tuned: bool
+    protocol: Protocol
 
 
 def reproduce(name, out, *, environment=None, quick=False, engine="auto"):
@@ -67,12 +61,13 @@ def reproduce(name, out, *, environment=None, quick=False, engine="auto"):
     """
     ending = "-quick.nc" if quick else ".nc"
     wanted = [job._replace(path=Path(out) / f"{job.path}{ending}") for job in jobs(name, environment)]
-    protocol = QUICK if quick else FULL
+    if quick:
+        wanted = [job._replace(protocol=QUICK_TUNED if job.protocol.first else Protocol(QUICK)) for job in wanted]
     left = [job for job in wanted if not job.path.exists()]
-    work = [_agent_steps(job, protocol) for job in left]
+    work = [_agent_steps(job) for job in left]
     start = time.monotonic()
     for done, job in enumerate(left, start=1):
-        curves = _run(job, protocol, engine)
+        curves = _run(job, engine)
         minutes = (time.monotonic() - start) / 60 * sum(work[done:]) / sum(work[:done])
         print(f"{job.path} written after {curves.attrs['wall_seconds']:.0f} s of training; "
               f"{len(left) - done} more, about {minutes:.0f} min", flush=True)  # fmt: skip
@@ -81,19 +76,16 @@ def reproduce(name, out, *, environment=None, quick=False, engine="auto"):
 
 def jobs(name, environment=None):
     """What a table or figure consists of, each result once; ValueError for an unknown name."""
-    if name in paper.FIGURES:
-        found = [Job(Path(f"{name}-{label}"), "Pendulum", row, tuned=False) for label, row in paper.FIGURES[name].items()]
-    elif name in paper.TABLES:
+    if name in paper.TABLES:
         columns = paper.scores_of(name)[["environment", "algorithm", "setting"]]
         found = [
-            Job(
-                Path(paper.stem(name, *score)),
-                score[0],
-                paper.TABLES[name][score[1:]],
-                tuned=True,
-            )
+            Job(Path(paper.stem(name, *score)), score[0], paper.TABLES[name][score[1:]], TUNED)
             for score in columns.itertuples(index=False, name=None)
         ]
+    elif name in EXPERIMENTS:
+        protocol = GRID if name in paper.FIGURES else CROSSED if name == "datasets" else SHORT
+        rows = (paper.FIGURES | variations.VARIATIONS)[name]
+        found = [Job(Path(f"{name}-{label}"), "Pendulum", row, protocol) for label, row in rows.items()]
     else:
         raise ValueError(f"experiment={name!r} is unknown: use one of {EXPERIMENTS}")
     known = sorted({job.environment for job in found})
@@ -102,28 +94,27 @@ def jobs(name, environment=None):
     return [job for job in found if environment in (None, job.environment)]
 
 
-def _agent_steps(job, protocol):
+def _agent_steps(job):
     """How much a job has to train, without what a growing grid adds."""
 
     def steps(points, round):
         return points * len(round.seeds) * round.gradient_steps
 
     points = len(job.row.algorithms) * int(np.prod([np.size(value) for value in job.row.settings.values()]))
-    if not job.tuned:
-        return steps(points, protocol.report)
-    return steps(points, protocol.first) + steps(protocol.finalists, protocol.second) + steps(1, protocol.report)
+    report, first, second, finalists = job.protocol
+    return steps(points, first) + steps(finalists, second) + steps(1, report) if first else steps(points, report)
 
 
-def _run(job, protocol, engine):
+def _run(job, engine):
     """Train what a job asks for and write its file; returns the curves."""
     trained = partial(_trained, job, engine)
     algorithm, settings = job.row.algorithms[0], job.row.settings
-    if job.tuned:
+    report, first, second, finalists = job.protocol
+    if first:
         path = job.path.with_name(f"{job.path.stem}-tuning.nc")
-        rounds = protocol.first, protocol.second, protocol.finalists
-        algorithm, settings = Tuning(path, job.row.algorithms, settings, *rounds, trained).best()
-    curves = trained(algorithm, settings, protocol.report)
-    save(curves.assign_attrs(protocol="tuned" if job.tuned else "grid"), job.path)
+        algorithm, settings = Tuning(path, job.row.algorithms, settings, first, second, finalists, trained).best()
+    curves = trained(algorithm, settings, report)
+    save(curves.assign_attrs(protocol="tuned" if first else "grid"), job.path)
     for checkpoint in job.path.parent.glob(f"{job.path.stem}.*.checkpoint"):
         checkpoint.unlink()
     return curves
@@ -134,12 +125,16 @@ def _trained(job, engine, algorithm, settings, round):
     job.path.parent.mkdir(parents=True, exist_ok=True)
     this = sha256(repr((algorithm, settings, round)).encode()).hexdigest()[:8]
     checkpoint = job.path.with_name(f"{job.path.stem}.{this}.checkpoint")
-    data = _collected(job.environment, round.seeds, **job.row.data)
-    run = train(algorithm, data, **settings, gradient_steps=round.gradient_steps, eval_every=round.eval_every,
+    shared = job.row.shared_dataset
+    data = _collected(job.environment, round.seeds if shared is None else (shared,), **job.row.data)
+    run = train(algorithm, data, **settings, seeds=None if shared is None else round.seeds,
+                gradient_steps=round.gradient_steps, eval_every=round.eval_every,
                 eval_episodes=10, engine=engine, checkpoint=checkpoint)  # fmt: skip
     return run.curves
 
 
 @lru_cache(maxsize=4)
-def _collected(environment, seeds, **options):
-    return collect(environment, seeds, **options)
+def _collected(environment, seeds, reward_scale=1.0, **options):
+    data = collect(environment, seeds, **options)
+    provenance = data.provenance | {"reward_scale": reward_scale}
+    return data if reward_scale == 1 else replace(data, rewards=np.float32(reward_scale) * data.rewards, provenance=provenance)

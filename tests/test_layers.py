@@ -16,7 +16,8 @@ LAYERS = [
     ["dataset", "reference", "forward", "evaluation", "fused", "kernels", "backward", "passes", "vector", "checkpoint"],
     ["run", "training"],
     ["scores", "plots"],
-    ["paper"],
+    ["paper", "variations", "tuning"],
+    ["protocol", "ledger"],
     ["bench", "bench_jax"],
     ["__main__"],
 ]

@@ -7,43 +7,73 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hanq import paper, records, scores
+from hanq import ledger, paper, protocol, records, scores
+from hanq.algorithm import Algorithm
+from hanq.run import GRID
+from hanq.tuning import Tuning
 
 TOP = Path(__file__).parents[1]
 FOLDER = TOP / "book" / "results"
 FILES = sorted(FOLDER.glob("*.nc"))
+JOBS = {job.path.name: job for name in protocol.EXPERIMENTS for job in protocol.jobs(name)}
+DONE = {name: job for name, job in JOBS.items() if (FOLDER / f"{name}.nc").exists()}
+TUNED = [name for name, job in DONE.items() if job.protocol.first]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_result_file_is_intact_and_says_where_it_comes_from(path):
-    curves = records.load(path)  # checks the checksum
-    for name in ("command", "commit", "versions", "machine", "date", "engine", "dataset_digest", "protocol"):
-        assert curves.attrs[name], name
-    assert re.fullmatch("[0-9a-f]{12}", curves.attrs["commit"]), "made on a changed or unknown tree"
-    assert curves.attrs["wall_seconds"] > 0
-    json.loads(curves.attrs["algorithm"])
+    found = records.load(path)  # checks the checksum
+    for name in ("command", "commit", "versions", "machine", "date", "engine"):
+        assert found.attrs[name], name
+    assert re.fullmatch("[0-9a-f]{12}", found.attrs["commit"]), "made on a changed or unknown tree"
+    assert found.attrs["wall_seconds"] > 0
+    if not path.stem.endswith("-tuning"):
+        assert found.attrs["dataset_digest"] and found.attrs["protocol"] in ("tuned", "grid")
 
 
-@pytest.mark.parametrize("name", paper.EXPERIMENTS)
-def test_an_experiment_was_run_at_full_size_with_its_settings(name):
-    experiment = paper.EXPERIMENTS[name]
-    for label, (_, settings) in experiment.rows.items():
-        curves = paper.result(name, label, FOLDER)
-        assert curves.seed.values.tolist() == list(paper.SEEDS)
-        assert curves.gradient_step.values.tolist() == list(range(2_000, 200_001, 2_000))
-        assert curves.attrs["protocol"] == experiment.protocol
-        grid = paper.result(name, f"{label}-tuning", FOLDER) if experiment.protocol == "tuned" else curves
-        for axis, values in settings.items():
-            assert np.array_equal(grid[axis].values, np.atleast_1d(values)), axis
+def test_there_are_no_files_but_those_of_experiments():
+    assert {path.stem for path in FILES} == set(DONE) | {f"{name}-tuning" for name in TUNED}
+    assert {path.suffix for path in FOLDER.iterdir()} == {".nc"}
 
 
-@pytest.mark.parametrize("name", [name for name in paper.EXPERIMENTS if paper.EXPERIMENTS[name].protocol == "tuned"])
+@pytest.mark.parametrize("name", [f"{figure}-{label}" for figure, rows in paper.FIGURES.items() for label in rows])
+def test_a_figure_shows_every_grid_point(name):
+    curves = paper.result(name, FOLDER)
+    assert curves.attrs["protocol"] == "grid"
+    for axis, values in DONE[name].row.settings.items():
+        assert np.array_equal(curves[axis].values, np.atleast_1d(values)), axis
+
+
+@pytest.mark.parametrize("name", DONE)
+def test_a_result_is_at_full_size_and_of_the_algorithm_that_it_is_named_after(name):
+    curves, job = paper.result(name, FOLDER), DONE[name]
+    seeds, steps, every = job.protocol.report
+    assert curves.seed.values.tolist() == list(seeds)
+    assert curves.gradient_step.values.tolist() == list(range(every, steps + 1, every))
+    assert curves.attrs["environment"] == job.environment
+    assert Algorithm(**json.loads(curves.attrs["algorithm"])) in job.row.algorithms
+
+
+@pytest.mark.parametrize("name", TUNED)
 def test_a_tuned_result_reports_the_best_of_its_tuning_on_other_seeds(name):
-    for label in paper.EXPERIMENTS[name].rows:
-        tuning, report = (paper.result(name, f"{label}{part}", FOLDER) for part in ("-tuning", ""))
-        best = scores.best_of_grid(scores.average_over_training(tuning.score))
-        assert {axis: report[axis].item() for axis in best} == best
-        assert set(tuning.seed.values).isdisjoint(report.seed.values)
+    def nothing_is_left_to_train(*_):
+        raise AssertionError("the tuning is not complete")
+
+    curves, row = paper.result(name, FOLDER), DONE[name].row
+    _, first, second, finalists = DONE[name].protocol
+    path = FOLDER / f"{name}-tuning.nc"
+    tuning = Tuning(path, row.algorithms, row.settings, first, second, finalists, nothing_is_left_to_train)
+    algorithm, settings = tuning.best()
+    assert Algorithm(**json.loads(curves.attrs["algorithm"])) == algorithm
+    assert {axis: curves[axis].item() for axis in GRID} == settings
+    for round in (first, second):
+        tried = tuning.trials[tuning.trials.gradient_steps == round.gradient_steps]
+        assert set(tried.seed) == set(round.seeds)
+    assert set(tuning.trials.seed).isdisjoint(paper.SEEDS)
+
+
+def test_every_score_of_a_table_is_of_30_seeds_and_200_000_steps():
+    assert protocol.TUNED.report == (range(30), 200_000, 2_000)
 
 
 def test_the_results_stay_within_25_megabytes():
@@ -52,10 +82,10 @@ def test_the_results_stay_within_25_megabytes():
 
 def test_the_table_in_the_readme_is_what_the_files_say():
     readme = (TOP / "README.md").read_text()
-    for label in paper.EXPERIMENTS["headline"].rows:
-        averaged = scores.average_over_training(paper.result("headline", label, FOLDER).score)
-        found = scores.interval(averaged.squeeze())
-        assert f"{found['mean']:.1f} ({found.low:.1f} to {found.high:.1f})" in readme, label
+    found = ledger.compare(FOLDER).query("table == '1' and environment == 'Pendulum'")
+    for line in found[found.algorithm.isin(["DQN", "HANQ"])].itertuples():
+        ours, theirs = (line.ours_mean, line.ours_low, line.ours_high), (line.paper_mean, line.paper_low, line.paper_high)
+        assert f"| {scores.text(*ours)} | {scores.text(*theirs)} |" in readme, line.setting
 
 
 def test_the_papers_numbers_are_all_here():

@@ -34,7 +34,7 @@ class Protocol(NamedTuple):
 
 
 FULL = Round(paper.SEEDS, 200_000, 2_000)
-GRID = Protocol(FULL)
+ALL = Protocol(FULL)
 TUNED = Protocol(FULL, Round(range(100, 103), 50_000, 5_000), Round(range(100, 105), 200_000, 4_000))
 SHORT = Protocol(Round(paper.SEEDS, 60_000, 2_000), Round(range(100, 105), 60_000, 2_000), Round(range(100, 105), 60_000, 2_000))
 CROSSED = Protocol(Round(range(10), 60_000, 2_000))
@@ -83,7 +83,7 @@ def jobs(name, environment=None):
             for score in columns.itertuples(index=False, name=None)
         ]
     elif name in EXPERIMENTS:
-        protocol = GRID if name in paper.FIGURES else CROSSED if name == "datasets" else SHORT
+        protocol = ALL if name in paper.FIGURES else CROSSED if name == "datasets" else SHORT
         rows = (paper.FIGURES | variations.VARIATIONS)[name]
         found = [Job(Path(f"{name}-{label}"), "Pendulum", row, protocol) for label, row in rows.items()]
     else:

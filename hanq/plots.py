@@ -6,7 +6,7 @@ import seaborn
 from matplotlib.ticker import FuncFormatter
 from scipy.optimize import isotonic_regression
 
-from hanq.scores import interval
+from hanq.scores import interval, text
 
 # Okabe and Ito's colours and a few more, which colour-blind readers can tell apart.
 COLOURS = {
@@ -104,6 +104,47 @@ def rate_panels(panels, *, ylabel, ylim):
         axes.set_ylabel(ylabel)
         axes.label_outer()
     return figure
+
+
+def comparison(rows, colours):
+    """Our scores with their intervals, the paper's below each in grey; one row a score.
+
+    rows: lines of `hanq.ledger.compare` with a column `label`, in the order from the top.
+    colours: one a row. A score without a result shows the paper's only. Returns the figure.
+    """
+    figure, axes = plt.subplots(figsize=(7, 1.1 + 0.52 * len(rows)))
+    for place, (line, colour) in enumerate(zip(rows.itertuples(), colours, strict=True)):
+        for y, whose, face, edge in ((-place + 0.12, "ours", colour, colour), (-place - 0.2, "paper", "white", "#7a7a7a")):
+            mean, low, high = (getattr(line, f"{whose}_{part}") for part in ("mean", "low", "high"))
+            axes.errorbar(mean, y, xerr=[[mean - low], [high - mean]], fmt="o", color=edge, markerfacecolor=face, capsize=3)
+    axes.set(
+        yticks=-np.arange(len(rows)), yticklabels=rows.label, ylim=(0.6 - len(rows), 0.6), xlabel="score, averaged over training"
+    )
+    axes.grid(axis="x", color="#e6e6e6")
+    axes.grid(axis="y", visible=False)
+    axes.set_title("filled: ours; open, grey: the paper's", fontsize="small", color="#4a4a4a")
+    return figure
+
+
+def comparison_table(rows):
+    """The same as a Markdown table, with the chosen rates and whether the intervals overlap."""
+    lines = []
+    for line in rows.itertuples():
+        printed = text(line.paper_mean, line.paper_low, line.paper_high)
+        if line.seeds == 0:
+            lines.append([line.label, "no result yet", printed, "", ""])
+            continue
+        ours = text(line.ours_mean, line.ours_low, line.ours_high)
+        lines.append([line.label, ours, printed, chosen(line), line.overlap])
+    return table(["", "ours (95% interval)", "the paper's", "chosen", "overlap"], lines)
+
+
+def chosen(line):
+    """The settings behind one line of the ledger, in the paper's symbols."""
+    parts = [f"α {power_of_ten(line.learning_rate)}"]
+    parts += [f"β {power_of_ten(line.target_rate)}"] if line.target_rate < 1 else []
+    parts += [f"ℓ2 {power_of_ten(line.weight_decay)}"] if line.weight_decay > 0 else []
+    return ", ".join(parts + ["norm before ReLU"] * bool(line.norm_first))
 
 
 def table(header, rows):

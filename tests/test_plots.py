@@ -5,6 +5,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas
 import pytest
 import xarray
 from hypothesis import given, settings
@@ -52,3 +53,33 @@ def test_each_learning_rate_has_a_curve_a_band_and_a_label():
 
 def test_a_table_is_markdown():
     assert plots.table(["a", "b"], [[1, "x"]]) == "| a | b |\n| --- | --- |\n| 1 | x |"
+
+
+@pytest.fixture
+def ledger_lines():
+    """Two lines as `ledger.compare` has them; the second without a result."""
+    nan = float("nan")
+    return pandas.DataFrame(
+        {
+            "label": ["PQN", "none yet"], "paper_mean": [43.3, 9.0], "paper_low": [30.2, 4.0], "paper_high": [57.2, 14.0],
+            "ours_mean": [50.0, nan], "ours_low": [40.0, nan], "ours_high": [61.0, nan], "seeds": [30, 0], "overlap": ["yes", ""],
+            "learning_rate": [1e-3, nan], "target_rate": [1.0, nan], "weight_decay": [1e-5, nan], "norm_first": [True, None],
+        }
+    )  # fmt: skip
+
+
+def test_a_comparison_shows_both_means_and_both_intervals_of_every_row(ledger_lines):
+    (axes,) = plots.comparison(ledger_lines, ["#882255", "#000000"]).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["PQN", "none yet"]
+    places = {(round(float(line.get_xdata()[0]), 1), np.sign(line.get_ydata()[0]) > 0) for line in axes.lines if len(line.get_xdata())}
+    assert {(50.0, True), (43.3, False)} <= places
+    segments = [segment for bars in axes.collections for segment in bars.get_segments() if len(segment)]
+    ends = sorted({round(float(x), 1) for segment in segments for x in segment[:, 0]})
+    assert ends == [4.0, 14.0, 30.2, 40.0, 57.2, 61.0]
+
+
+def test_a_comparison_table_names_what_was_chosen_and_what_is_missing(ledger_lines):
+    header, _, first, second = plots.comparison_table(ledger_lines).splitlines()
+    assert "overlap" in header
+    assert first == "| PQN | 50.0 (40.0 to 61.0) | 43.3 (30.2 to 57.2) | α $10^{-3}$, ℓ2 $10^{-5}$, norm before ReLU | yes |"
+    assert second == "| none yet | no result yet | 9.0 (4.0 to 14.0) |  |  |"

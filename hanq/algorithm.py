@@ -6,23 +6,28 @@ Every row of the paper's tables is an `Algorithm`; a variant is
 
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
-from math import prod
+from math import inf, prod
 
 CHOICES = {
     "predictor": ("none", "direct", "meta"),
     "main_norm": ("none", "layer", "l2"),
     "predictor_norm": ("none", "layer", "l2"),
     "hyperobjective": ("residual", "semi"),
+    "rate_form": ("log", "raw", "square"),
     "hidden_layers": (1, 2),
     "positive_scale": (False, True),
     "predictor_bias": (False, True),
     "symmetric": (False, True),
     "norm_first": (False, True),
+    "norm_affine": (False, True),
+    "detached_predictor": (False, True),
+    "rate_first": (False, True),
 }
+RANGES = {"hyper_beta_2": (0.0, 1.0), "hyper_second_moment": (0.0, inf)}  # at least, and below
 # What a predictor of each kind does not read; such fields do not count in ==.
 UNUSED = {
-    "none": ("positive_scale", "predictor_bias", "symmetric", "predictor_norm"),
-    "direct": ("predictor_norm",),
+    "none": ("positive_scale", "predictor_bias", "symmetric", "predictor_norm", "detached_predictor"),
+    "direct": ("predictor_norm", "detached_predictor"),
     "meta": (),
 }
 
@@ -45,14 +50,26 @@ class Algorithm:
     """Whether the predictor adds a learned bias after scaling."""
     symmetric: bool = False
     """Whether the predictor is applied to Q(s', a') as well ("symmetrized")."""
+    detached_predictor: bool = False
+    """Whether the metapredictor reads its features with the gradient stopped, not shaping the hidden layer."""
     main_norm: str = "none"
     """Normalisation of the features that the Q-values are read from."""
     predictor_norm: str = "none"
     """Normalisation of the features that the metapredictor reads."""
     norm_first: bool = False
     """Whether both normalisations stand before the ReLU instead of after it."""
+    norm_affine: bool = True
+    """Whether every LayerNorm learns a gain and an offset."""
     hyperobjective: str = "residual"
     """The loss whose slope moves the learning rate: `residual` or `semi` (section 12)."""
+    rate_first: bool = True
+    """Whether the learning rate moves before the weights, Eqs. (5) and (6), or after, as Algorithm 2 prints."""
+    rate_form: str = "log"
+    """What Adam moves for the learning rate: its `log`, itself (`raw`), or the number it is the `square` of."""
+    hyper_beta_2: float = 0.999
+    """Decay of the second moment of the learning rate's Adam."""
+    hyper_second_moment: float = 0.0
+    """What that second moment is before the first step; its bias is corrected as if it were 0."""
     hidden_layers: int = 1
     """One hidden layer ("two-layer networks"), or two (Table 6)."""
     hidden_features: int = 128
@@ -63,6 +80,10 @@ class Algorithm:
             value = getattr(self, name)
             if type(value) is not type(allowed[0]) or value not in allowed:
                 raise ValueError(f"{name}={value!r} is not allowed: use one of {allowed}")
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
+            if type(value) is not float or not low <= value < high:
+                raise ValueError(f"{name}={value!r} is not allowed: use a float of at least {low} and below {high}")
         width = self.hidden_features
         if type(width) is not int or width < 1:
             raise ValueError(f"hidden_features={width!r} is not allowed: use an integer of at least 1")
@@ -77,8 +98,8 @@ class Algorithm:
         """The same algorithm as a dict of fields, those without effect at their defaults."""
         values = asdict(self)
         unused = list(UNUSED[self.predictor])
-        if self.main_norm == "none" and (self.predictor != "meta" or self.predictor_norm == "none"):
-            unused.append("norm_first")
+        norms = [self.main_norm] + [self.predictor_norm] * ("predictor_norm" not in unused)
+        unused += ["norm_first"] * (set(norms) == {"none"}) + ["norm_affine"] * ("layer" not in norms)
         for field in fields(self):
             if field.name in unused:
                 values[field.name] = field.default
@@ -120,9 +141,9 @@ class Network:
             shapes["predictor.weight"] = (outputs, width)
         if algorithm.predictor != "none":
             shapes["predictor.bias"] = (outputs,)
-        if algorithm.main_norm == "layer":
+        if algorithm.main_norm == "layer" and algorithm.norm_affine:
             shapes |= {"main_norm.weight": (width,), "main_norm.bias": (width,)}
-        if algorithm.predictor == "meta" and algorithm.predictor_norm == "layer":
+        if algorithm.predictor == "meta" and algorithm.predictor_norm == "layer" and algorithm.norm_affine:
             shapes |= {"predictor_norm.weight": (width,), "predictor_norm.bias": (width,)}
         return shapes
 

@@ -72,8 +72,9 @@ def unfold(structure, net, branch, path, result):
         for f in range(structure.features):
             normalised = head[f] - shifted
             head[f] = gain[f] * normalised + offset[f] * plain
-            result[row, f] += weights[f] * normalised
-            result[row + 1, f] += weights[f] * plain
+            if row >= 0:
+                result[row, f] += weights[f] * normalised
+                result[row + 1, f] += weights[f] * plain
 
 
 @njit(inline="always", **FAST)
@@ -87,10 +88,10 @@ def backward(structure, net, branch, lengths, result):
     for k in range(structure.heads[1]):
         for r in range(structure.batch):
             factors[3 + k, r] = scale[2, r] * branch.deltas[structure.heads[0] + k, r]
-    for path in range(2):
+    for path in range(1 + (len(lengths.shaping) > 0)):
         normaliser_backward(structure, net, branch, path, factors[1], factors[2])
     heads_backward(net.params, branch.x, net.heads, factors, branch.order, branch.starts,
-                   lengths.inputs, lengths.outputs, result)  # fmt: skip
+                   lengths.inputs, lengths.outputs, lengths.shaping, result)  # fmt: skip
     for path in range(2):
         if structure.norm[path] == 1:
             unfold(structure, net, branch, path, result)
@@ -103,9 +104,10 @@ def norm_first_backward(structure, net, branch, lengths, result):
     for path in range(2):
         normaliser_backward(structure, net, branch, path, branch.factors[2 * path], branch.factors[2 * path + 1])
     normed_heads_backward(net.params, branch.x, structure.batch, net.affines, branch.norms, branch.factors, branch.deltas,
-                          0, 0, structure.norm_row[0], lengths.inputs, lengths.actions, result)  # fmt: skip
+                          0, 0, structure.norm_row[0], True, lengths.inputs, lengths.actions, result)  # fmt: skip
     normed_heads_backward(net.params, branch.x, structure.batch, net.affines, branch.norms, branch.factors, branch.deltas,
-                          1, structure.heads[0], structure.norm_row[1], lengths.inputs, lengths.outputs, result)  # fmt: skip
+                          1, structure.heads[0], structure.norm_row[1], len(lengths.shaping) > 0,
+                          lengths.inputs, lengths.outputs, result)  # fmt: skip
     result[: structure.bias_row, structure.features :] = 0  # a norm's mean leaks into the padding
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from hanq import environments
-from hanq.forward import greedy, hidden, highest, layout, predictor_scale, q_values, weights_of
+from hanq.forward import greedy, hidden, highest, layout, predictor_scale, q_values, weights_of, with_affine
 from hanq.sources import VERSION
 
 
@@ -69,11 +69,12 @@ def evaluate(network, agents, dataset, state, episodes):
     episodes: how many to average over, from starts that depend on the agent's seed and the
     gradient step alone. Without an environment returns are NaN.
     """
+    network, parameters = with_affine(network, state.params)
     where = layout(network)
     environment = environments.find(dataset.environment) if dataset.environment else None
 
     def one(agent):
-        params = state.params[agent]
+        params = parameters[agent]
         of = agents.datasets[agent]
         error, scale = bellman_error(
             where, params, agents.discount[agent], dataset.observations[of], dataset.actions[of],

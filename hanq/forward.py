@@ -3,6 +3,7 @@
 The same functions as in `reference`, without agents or batch; tests hold them equal.
 """
 
+from dataclasses import replace
 from math import exp, isfinite, prod, sqrt
 from typing import NamedTuple
 
@@ -44,7 +45,7 @@ class Layout(NamedTuple):
 
 
 def layout(network):
-    """The `Layout` of a network."""
+    """The `Layout` of a network whose LayerNorms all have gains and offsets, see `with_affine`."""
     starts, start = {}, 0
     for name, shape in network.shapes.items():
         starts[name] = start
@@ -57,6 +58,18 @@ def layout(network):
         NORMS.index(algorithm.predictor_norm), int(algorithm.positive_scale),
         *(starts.get(f"{layer}.{part}", -1) for layer in layers for part in ("weight", "bias")),
     )  # fmt: skip
+
+
+def with_affine(network, params):
+    """The same networks with gains of 1 and offsets of 0 where LayerNorms learn none, as `layout` expects."""
+    if network.algorithm.norm_affine:
+        return network, params
+    full = replace(network, algorithm=replace(network.algorithm, norm_affine=True))
+    extended = np.zeros((len(params), full.size), params.dtype)
+    views, learned = full.views(extended), network.views(params)
+    for name, view in views.items():
+        view[...] = learned.get(name, float(name.endswith("norm.weight")))
+    return full, extended
 
 
 @njit(fastmath=FAST, cache=True)

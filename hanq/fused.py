@@ -5,7 +5,6 @@ core's own caches. `reference` remains the specification; tests hold this engine
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from math import exp, sqrt
 from typing import NamedTuple
 
 import numba
@@ -15,21 +14,12 @@ from numba import njit
 from hanq.backward import gradient, sort_by_action
 from hanq.generator import MINIBATCH, splitmix64, stream_key, to_integer
 from hanq.kernels import FAST
+from hanq.optimiser import Rates, adam, hyper_of, hyper_step
 from hanq.passes import (
-    LANES, Branch, Lengths, Net, best_values, fold, matrix, new_branch, new_net, structure_of, taken_values,
+    LANES, Branch, Net, best_values, fold, matrix, new_branch, new_net, structure_of, taken_values,
 )  # fmt: skip
 from hanq.population import State
-from hanq.reference import BETA_1, BETA_2, EPSILON
 from hanq.sources import VERSION
-
-
-class Rates(NamedTuple):
-    """One agent's numbers that stay as they are."""
-
-    hyper_lr: np.floating  # kappa
-    target_rate: np.floating  # beta
-    discount: np.floating  # gamma
-    weight_decay: np.floating
 
 
 class Learner(NamedTuple):
@@ -88,10 +78,27 @@ def inner(a, b):
 
 
 @njit(inline="always", **FAST)
-def objective_slope(structure, learner, lengths, rates, lagging):
-    """Inner product of the hyperobjective's gradient and the last direction, Eq. (7)."""
+def semi_gradient(structure, learner, lengths, discount, lagging):
+    """Semi-gradient into learner.semi; lagging: whether to bootstrap from the target network."""
+    net, bootstrap_net = learner.net, learner.target_net if lagging else learner.net
+    fold(structure, net)
+    if lagging:
+        fold(structure, bootstrap_net)
+    taken_values(structure, net, learner.state, lengths, learner.value)
+    bellman_errors(structure, learner, bootstrap_net, lengths, discount)
+    sort_by_action(structure, learner.state)
+    gradient(structure, net, learner.state, lengths, learner.errors, structure.predictor, learner.semi)
+
+
+@njit(inline="always", **FAST)
+def objective_slope(structure, hyper, learner, lengths, rates, lagging):
+    """Inner product of the hyperobjective's gradient and the last direction, Eq. (7).
+
+    Goes on from `semi_gradient` with the same weights; lagging: whether that bootstrapped from
+    another network.
+    """
     net, objective = learner.net, learner.semi
-    if not structure.residual:
+    if not hyper.residual:
         return inner(objective, learner.direction)
     if lagging:  # the residual error has online weights in both terms
         objective = learner.objective
@@ -104,52 +111,22 @@ def objective_slope(structure, learner, lengths, rates, lagging):
     return inner(objective, learner.direction) + inner(learner.through_target, learner.direction)
 
 
-@njit(**FAST)
-def hyper_step(moving, hyper_lr, slope, count):
-    """Move the learning rate against its hypergradient, Eq. (5), by Adam on its logarithm."""
-    number = moving.dtype.type
-    log_slope = slope * moving[0]
-    moving[1] = number(BETA_1) * moving[1] + number(1 - BETA_1) * log_slope
-    moving[2] = number(BETA_2) * moving[2] + number(1 - BETA_2) * log_slope * log_slope
-    root = sqrt(moving[2] / number(1 - BETA_2**count))
-    direction = moving[1] / number(1 - BETA_1**count) / (root + number(EPSILON))
-    moving[0] *= exp(-hyper_lr * direction)
-
-
-@njit(**FAST)
-def adam(params, target_params, gradient, first, second, direction, learning_rate, rates, count):
-    """Adam's step, Eq. (6), and the target's, Eq. (2); every array (rows * features,)."""
-    number = params.dtype.type
-    beta_1, beta_2, epsilon = number(BETA_1), number(BETA_2), number(EPSILON)
-    rest_1, rest_2, stay = number(1 - BETA_1), number(1 - BETA_2), number(1) - rates.target_rate
-    unbias_1, unbias_2 = number(1 / (1 - BETA_1**count)), number(1 / (1 - BETA_2**count))
-    for i in range(len(params)):
-        penalised = gradient[i] + rates.weight_decay * params[i]
-        first[i] = beta_1 * first[i] + rest_1 * penalised
-        second[i] = beta_2 * second[i] + rest_2 * penalised * penalised
-        direction[i] = first[i] * unbias_1 / (sqrt(second[i] * unbias_2) + epsilon)
-        params[i] -= learning_rate * direction[i]
-        target_params[i] = stay * target_params[i] + rates.target_rate * params[i]
-
-
 @njit(inline="always", **FAST)
-def step(structure, learner, table, seed, lengths, rates, lagging, gradient_step):
-    """One gradient step, counted from 1; lagging: whether the target network is another one."""
-    net, bootstrap_net = learner.net, learner.target_net if lagging else learner.net
+def step(structure, hyper, learner, table, seed, lengths, rates, lagging, gradient_step):
+    """One gradient step, counted from 1, in either order; lagging: whether the target network is another one."""
     draw(structure, learner, table, seed, gradient_step)
-    fold(structure, net)
-    if lagging:
-        fold(structure, bootstrap_net)
-    taken_values(structure, net, learner.state, lengths, learner.value)
-    bellman_errors(structure, learner, bootstrap_net, lengths, rates.discount)
-    sort_by_action(structure, learner.state)
-    gradient(structure, net, learner.state, lengths, learner.errors, structure.predictor, learner.semi)
-    if rates.hyper_lr > 0 and gradient_step > 1:
-        slope = -objective_slope(structure, learner, lengths, rates, lagging)
-        hyper_step(learner.moving, rates.hyper_lr, slope, gradient_step - 1)
-    adam(net.params.reshape(-1), learner.target_net.params.reshape(-1), learner.semi.reshape(-1),
+    semi_gradient(structure, learner, lengths, rates.discount, lagging)
+    if rates.hyper_lr > 0 and hyper.rate_first and gradient_step > 1:
+        slope = -objective_slope(structure, hyper, learner, lengths, rates, lagging)
+        hyper_step(hyper, learner.moving, rates.hyper_lr, slope, gradient_step - 1)
+    adam(learner.net.params.reshape(-1), learner.target_net.params.reshape(-1), learner.semi.reshape(-1),
          learner.first_moment.reshape(-1), learner.second_moment.reshape(-1), learner.direction.reshape(-1),
          learner.moving[0], rates, gradient_step)  # fmt: skip
+    if rates.hyper_lr > 0 and not hyper.rate_first:
+        lagging = lagging and not hyper.residual  # that bootstraps from the weights themselves
+        semi_gradient(structure, learner, lengths, rates.discount, lagging)
+        slope = -objective_slope(structure, hyper, learner, lengths, rates, lagging)
+        hyper_step(hyper, learner.moving, rates.hyper_lr, slope, gradient_step)
 
 
 @njit(inline="always", **FAST)
@@ -177,7 +154,7 @@ def compiled(version):
     """`train_agent`; its cache on disk belongs to one version of the sources."""
 
     @njit(nogil=True, cache=True, fastmath=FAST["fastmath"], error_model="numpy")
-    def train_agent(structure, lengths, places, table, seed, rates, first_step, steps, moving, vectors):
+    def train_agent(structure, hyper, lengths, places, table, seed, rates, first_step, steps, moving, vectors):
         """Gradient steps of one agent, in place.
 
         moving: the learning rate and hyper-Adam's moments. vectors: (5, size), in `State`'s order.
@@ -187,7 +164,7 @@ def compiled(version):
         apart = not np.array_equal(vectors[0], vectors[1])  # from the first step on they agree
         for gradient_step in range(first_step, first_step + steps):
             lagging = rates.target_rate != 1 or apart and gradient_step == first_step
-            step(structure, learner, table, seed, lengths, rates, lagging, gradient_step)
+            step(structure, hyper, learner, table, seed, lengths, rates, lagging, gradient_step)
         for i in range(len(places)):
             vectors[0, i] = learner.net.params.reshape(-1)[places[i]]
             vectors[1, i] = learner.target_net.params.reshape(-1)[places[i]]
@@ -215,9 +192,8 @@ class Engine:
         self.agents, self.dtype = agents, dtype
         # Not numba.get_num_threads(): it starts an OpenMP pool, which sets torch's threads too.
         self.threads = numba.config.NUMBA_NUM_THREADS
-        self.structure, self.places = structure_of(network, batch_size)
-        actions, outputs = self.structure.heads
-        self.lengths = Lengths(*((0,) * n for n in (network.obs_dim, actions, outputs, actions + outputs)))
+        self.structure, self.lengths, self.places = structure_of(network, batch_size)
+        self.hyper = hyper_of(network.algorithm)
         columns = (dataset.observations, dataset.next_observations, dataset.rewards[..., None],
                    1 - dataset.terminated[..., None].astype(dtype), dataset.actions[..., None])  # fmt: skip
         self.tables = np.concatenate([column.astype(dtype) for column in columns], axis=-1)  # see `draw`
@@ -231,7 +207,7 @@ class Engine:
 
         def train(i):
             table, seed = self.tables[self.agents.datasets[i]], self.agents.seeds[i]
-            train_agent(self.structure, self.lengths, self.places, table, seed, self.rates[i],
+            train_agent(self.structure, self.hyper, self.lengths, self.places, table, seed, self.rates[i],
                         state.gradient_step + 1, steps, moving[i], vectors[i])  # fmt: skip
 
         with ThreadPoolExecutor(self.threads) as pool:

@@ -51,18 +51,19 @@ def heads_forward(params, x, features, floor, heads, inputs, outputs, dots, mome
 
 
 @njit(**FAST)
-def heads_backward(params, x, heads, factors, order, starts, inputs, outputs, gradient):
+def heads_backward(params, x, heads, factors, order, starts, inputs, outputs, shaping, gradient):
     """Gradient of the hidden layer and the heads, where normalisation follows the ReLU.
 
     d loss / d h = factors[0] * head of the row's action + factors[1] + factors[2] * h
                    + factors[3] * predictor head 0 + factors[4] * predictor head 1
     factors: (3 + outputs, batch). order: rows sorted by action, action a's from starts[a] to
-    starts[a + 1]. Heads' rows of `gradient` receive the sums of factor * h.
+    starts[a + 1]. Heads' rows of `gradient` receive the sums of factor * h. Without `shaping` the
+    predictor heads are missing from d loss / d h.
     """
     bias, actions = len(inputs), len(starts) - 1
     for c in range(0, params.shape[1], LANES):
         weights, constant = load_each(params, 0, c, inputs), load(params, bias, c)
-        predictor = load_each(heads, actions, c, outputs)
+        predictor = load_each(heads, actions, c, shaping)
         d_weights, d_predictor = zeros(x, inputs), zeros(x, outputs)
         d_constant = filled(x, 0)
         for a in range(actions):
@@ -112,12 +113,13 @@ def normed_heads_forward(params, x, features, heads, affines, norms, path, first
 
 @njit(**FAST)
 def normed_heads_backward(params, x, batch, affines, norms, factors, deltas, path, first_head, norm_row,
-                          inputs, outputs, gradient):  # fmt: skip
+                          shaping, inputs, outputs, gradient):  # fmt: skip
     """Add one path's gradient where its normalisation stands before the ReLU.
 
     deltas: (heads, batch) d loss / d head. factors: (4, batch), the path's in rows 2 path and
     2 path + 1: constant and multiple of the pre-activation that its normalisation takes away.
-    norm_row: where `gradient` has the norm's gain, -1 without one.
+    norm_row: where `gradient` has the norm's gain, -1 without one. shaping: whether the hidden
+    layer receives its part.
     """
     bias, head_row, nothing = len(inputs), len(inputs) + 1 + first_head, filled(x, 0)
     for c in range(0, params.shape[1], LANES):
@@ -138,8 +140,9 @@ def normed_heads_backward(params, x, batch, affines, norms, factors, deltas, pat
             d_before = scale * gain * d_v + lost
             d_weights = add_multiples(d_weights, x, 0, r, d_before)
             d_constant = d_constant + d_before
-        store_each(gradient, 0, c, d_weights)
-        store(gradient, bias, c, d_constant)
+        if shaping:
+            store_each(gradient, 0, c, d_weights)
+            store(gradient, bias, c, d_constant)
         store_each(gradient, head_row, c, d_heads)
         if norm_row >= 0:
             store(gradient, norm_row, c, d_gain)

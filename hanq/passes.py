@@ -35,7 +35,7 @@ class Structure(NamedTuple):
     heads: tuple  # actions; the metapredictor's outputs, 2 or 0
     first_head: tuple
     norm: tuple  # 0 none, 1 layer, 2 l2
-    norm_row: tuple  # of the gain; the offset follows
+    norm_row: tuple  # of the gain; the offset follows; -1 without them
     bias_row: int
     rows: int
     norm_first: bool
@@ -43,16 +43,15 @@ class Structure(NamedTuple):
     positive_scale: bool
     predictor_bias: bool
     symmetric: bool
-    residual: bool
 
 
 def structure_of(network, batch_size):
-    """The `Structure` of a network, and where in its matrix each parameter lies."""
+    """The `Structure` of a network, its `Lengths`, and where in its matrix each parameter lies."""
     algorithm, inputs, actions = network.algorithm, network.obs_dim, network.actions
     width = -(-algorithm.hidden_features // LANES) * LANES
     outputs = 2 if algorithm.predictor == "meta" else 0
     kinds = (algorithm.main_norm, algorithm.predictor_norm if outputs else "none")
-    layers = [kind == "layer" for kind in kinds]
+    layers = [kind == "layer" and algorithm.norm_affine for kind in kinds]
     norm_row = inputs + 1 + actions + outputs
     bias_row = norm_row + 2 * sum(layers)
     structure = Structure(
@@ -61,7 +60,7 @@ def structure_of(network, batch_size):
         (norm_row if layers[0] else -1, bias_row - 2 if layers[1] else -1),
         bias_row, bias_row - (-(actions + 2) // width), algorithm.norm_first and kinds != ("none", "none"),
         algorithm.predictor != "none", algorithm.positive_scale, algorithm.predictor_bias,
-        algorithm.symmetric and algorithm.predictor != "none", algorithm.hyperobjective == "residual",
+        algorithm.symmetric and algorithm.predictor != "none",
     )  # fmt: skip
     start = {"head.weight": inputs + 1, "predictor.weight": inputs + 1 + actions, "hidden_0.bias": inputs,
              "main_norm.weight": norm_row, "main_norm.bias": norm_row + 1,
@@ -75,7 +74,9 @@ def structure_of(network, batch_size):
         else:
             place = width * (start[name] + np.arange(shape[0] if len(shape) == 2 else 1)[:, None]) + np.arange(shape[-1])
         places.append(place.ravel())
-    return structure, np.concatenate(places)
+    shaping = 0 if algorithm.detached_predictor else outputs
+    lengths = Lengths(*((0,) * n for n in (inputs, actions, outputs, actions + outputs, shaping)))
+    return structure, lengths, np.concatenate(places)
 
 
 class Lengths(NamedTuple):
@@ -85,6 +86,7 @@ class Lengths(NamedTuple):
     actions: tuple
     outputs: tuple
     heads: tuple  # both paths'
+    shaping: tuple  # the outputs whose gradient goes on into the hidden layer: all, or none
 
 
 class Net(NamedTuple):
@@ -153,9 +155,9 @@ def fold(structure, net):
     for path in range(2):
         gain, offset = net.affines[2 * path], net.affines[2 * path + 1]
         for f in range(structure.features):
-            layer, row = structure.norm[path] == 1, structure.norm_row[path]
-            gain[f] = params[row, f] if layer else number(1)
-            offset[f] = params[row + 1, f] if layer else number(0)
+            row = structure.norm_row[path]
+            gain[f] = params[row, f] if row >= 0 else number(1)
+            offset[f] = params[row + 1, f] if row >= 0 else number(0)
         for k in range(structure.first_head[path], structure.first_head[path] + structure.heads[path]):
             weights, head = params[structure.inputs + 1 + k], net.heads[k]
             shift, constant = number(0), number(0)

@@ -65,4 +65,5 @@ def initial_state(network, agents):
     params = initial_parameters(network, agents.seeds)
     zeros = np.zeros_like(params)
     none = np.zeros(len(params), np.float32)
-    return State(0, params, params, zeros, zeros, zeros, agents.learning_rate.astype(np.float32), none, none)
+    second = np.full(len(params), network.algorithm.hyper_second_moment, np.float32)
+    return State(0, params, params, zeros, zeros, zeros, agents.learning_rate.astype(np.float32), none, second)

@@ -47,6 +47,8 @@ def features(network, weights, before_relu, path):
         kind = getattr(network.algorithm, f"{path}_norm")
         if kind == "layer":
             x = layer_norm(x, x.shape[-1:])
+            if not network.algorithm.norm_affine:
+                return x
             return x * weights[f"{path}_norm.weight"][:, None] + weights[f"{path}_norm.bias"][:, None]
         return normalize(x, dim=-1) if kind == "l2" else x
 
@@ -62,10 +64,12 @@ def predictor(network, weights, before_relu):
     """The asymmetric predictor's scale and bias for each state, both (agents, batch, 1).
 
     Direct: two learned numbers (SSAQ has one). Meta: a linear layer on the hidden features
-    before the main normalisation, so the predictor depends on the state (section 3.4).
+    before the main normalisation, so the predictor depends on the state (section 3.4). Detached,
+    it learns without shaping those features, in every gradient, the hyperobjective's included.
     """
     algorithm = network.algorithm
     if algorithm.predictor == "meta":
+        before_relu = before_relu.detach() if algorithm.detached_predictor else before_relu
         outputs = linear(weights, "predictor", features(network, weights, before_relu, "predictor"))
     else:
         outputs = weights["predictor.bias"][:, None].expand(-1, before_relu.shape[1], -1)
@@ -114,43 +118,61 @@ def inner(a, b):
     return (a * b).sum(-1)
 
 
-def adam_direction(first_moment, second_moment, gradient, count):
+def adam_direction(first_moment, second_moment, gradient, count, beta_2=BETA_2):
     """Adam's direction for step `count` (from 1) and both new moments (Kingma and Ba, 2014)."""
     first_moment = BETA_1 * first_moment + (1 - BETA_1) * gradient
-    second_moment = BETA_2 * second_moment + (1 - BETA_2) * gradient.square()
+    second_moment = beta_2 * second_moment + (1 - beta_2) * gradient.square()
     mean = first_moment / (1 - BETA_1**count)
-    root = (second_moment / (1 - BETA_2**count)).sqrt()
+    root = (second_moment / (1 - beta_2**count)).sqrt()
     return mean / (root + EPSILON), first_moment, second_moment
 
 
-def hyper_step(agents, state, objective_gradient):
-    """Move every learning rate against its hypergradient, Eqs. (5) and (7), before the weights.
+def objective_gradient(network, agents, state, batch):
+    """Gradient of the hyperobjective at the present weights, (agents, parameters).
 
-    Adam acts on log(learning rate): the paper's raw form blows up at hyper_lr = 0.1. It counts
-    from the second gradient step, for at the first there is no last direction yet.
+    The semi-gradient bootstraps from the present target network, as a constant.
     """
-    slope = -inner(objective_gradient, state.direction)  # Eq. (7), (agents,)
-    log_slope = slope * state.learning_rate  # d loss / d log(learning rate)
+
+    def objective(theta):
+        residual = network.algorithm.hyperobjective == "residual"
+        return losses(network, theta, theta if residual else state.target_params, batch, agents.discount)
+
+    return gradient(objective, state.params)
+
+
+def hyper_step(network, agents, state, batch):
+    """Move every learning rate against its hypergradient, Eqs. (5) and (7).
+
+    Adam acts on log(learning rate): the paper's raw form blows up at hyper_lr = 0.1. The form
+    "raw" is nevertheless the paper's, and may go below 0; "square" acts on a with rate = a**2.
+    Adam counts the steps of the weights that there has been a direction of: from 1 at the first
+    gradient step where the rate moves last, at the second where it moves first.
+    """
+    algorithm, rate = network.algorithm, state.learning_rate
+    slope = -inner(objective_gradient(network, agents, state, batch), state.direction)  # Eq. (7), (agents,)
+    if algorithm.rate_form == "log":
+        slope = slope * rate  # d loss / d log(rate)
+    elif algorithm.rate_form == "square":
+        slope = slope * 2 * rate.sqrt()  # d loss / d a
     direction, first, second = adam_direction(
-        state.hyper_first_moment, state.hyper_second_moment, log_slope, count=state.gradient_step
+        state.hyper_first_moment, state.hyper_second_moment, slope, state.gradient_step, algorithm.hyper_beta_2
     )
-    moved = state.learning_rate * torch.exp(-agents.hyper_lr * direction)  # Eq. (5)
-    learning_rate = torch.where(agents.hyper_lr > 0, moved, state.learning_rate)
+    change = -agents.hyper_lr * direction
+    if algorithm.rate_form == "log":
+        moved = rate * torch.exp(change)  # Eq. (5)
+    elif algorithm.rate_form == "raw":
+        moved = rate + change
+    else:  # the state holds a's square alone: where a becomes negative, go on with -a
+        a = rate.sqrt() + change
+        moved, first = a.square(), torch.where(a < 0, -first, first)
+    learning_rate = torch.where(agents.hyper_lr > 0, moved, rate)
     return state._replace(learning_rate=learning_rate, hyper_first_moment=first, hyper_second_moment=second)
 
 
-def step(network, agents, state, batch, hypergradients):
-    """One gradient step of every agent; hypergradients: whether any agent's hyper_lr is above 0."""
-    params, discount = state.params, agents.discount
-    semi = gradient(lambda theta: losses(network, theta, state.target_params, batch, discount), params)
-
-    if hypergradients and state.gradient_step > 0:
-        objective_gradient = semi
-        if network.algorithm.hyperobjective == "residual":
-            objective_gradient = gradient(lambda theta: losses(network, theta, theta, batch, discount), params)
-        state = hyper_step(agents, state, objective_gradient)
-
-    count = state.gradient_step + 1
+def weight_step(network, agents, state, batch):
+    """Move the weights along the semi-gradient, Eq. (6), and the target network after them, Eq. (2)."""
+    params, count = state.params, state.gradient_step + 1
+    semi = gradient(lambda theta: losses(network, theta, state.target_params, batch, agents.discount), params)
     penalised = semi + agents.weight_decay[:, None] * params
     direction, first, second = adam_direction(state.first_moment, state.second_moment, penalised, count)
     params = params - state.learning_rate[:, None] * direction  # Eq. (6)
@@ -160,6 +182,22 @@ def step(network, agents, state, batch, hypergradients):
         gradient_step=count, params=params, target_params=target_params,
         first_moment=first, second_moment=second, direction=direction,
     )  # fmt: skip
+
+
+def step(network, agents, state, batch, hypergradients):
+    """One gradient step of every agent; hypergradients: whether any agent's hyper_lr is above 0.
+
+    The rate moves first, by the new minibatch's gradient along the last direction, except at the
+    first step, which has none: Eqs. (5) and (6). Or last, by the gradient of the same minibatch
+    at the new weights along the direction just taken: Algorithm 2.
+    """
+    rate_first = network.algorithm.rate_first
+    if hypergradients and rate_first and state.gradient_step > 0:
+        state = hyper_step(network, agents, state, batch)
+    state = weight_step(network, agents, state, batch)
+    if hypergradients and not rate_first:
+        state = hyper_step(network, agents, state, batch)
+    return state
 
 
 class Engine:

@@ -33,6 +33,19 @@ ALGORITHMS = {
     "w/o bias": replace(HANQ, predictor_bias=False),
     "symmetric": replace(HANQ, symmetric=True),
     "semi": replace(HANQ, hyperobjective="semi"),
+    "w/o affine": replace(HANQ, norm_affine=False, predictor_norm="layer"),
+    "PQN w/o affine, two layers": replace(hanq.PQN, hidden_features=W, norm_affine=False, hidden_layers=2),
+    "detached": replace(HANQ, detached_predictor=True),
+    "detached, symmetric, norm first": replace(
+        HANQ, detached_predictor=True, symmetric=True, norm_first=True, predictor_norm="layer",
+    ),
+    "rate last": replace(HANQ, rate_first=False),
+    "rate last, semi": replace(HANQ, rate_first=False, hyperobjective="semi"),
+    "raw": replace(HANQ, rate_form="raw"),
+    "square": replace(HANQ, rate_form="square"),
+    "rate last, square, other Adam": replace(
+        HANQ, rate_first=False, rate_form="square", hyper_beta_2=0.9, hyper_second_moment=1e-3,
+    ),
     "HANQ, norm first, two layers": replace(HANQ, norm_first=True, hidden_layers=2),
     "everything else": hanq.Algorithm(
         predictor="meta", positive_scale=False, predictor_bias=False, symmetric=True, main_norm="l2",
@@ -76,10 +89,10 @@ def float64_agents(**columns):
     return Agents(**columns)
 
 
-def first_state(params, agents):
+def first_state(params, agents, hyper_second_moment=0.0):
     """The state before the first step, from given parameters."""
     zeros, none = torch.zeros_like(params), torch.zeros(len(params), dtype=params.dtype)
-    return State(0, params, params, zeros, zeros, zeros, agents.learning_rate, none, none)
+    return State(0, params, params, zeros, zeros, zeros, agents.learning_rate, none, none + hyper_second_moment)
 
 
 @cache

@@ -19,7 +19,7 @@ def activate(x, norm, first, w, name):
 
     def normalised(y):
         if norm == "layer":
-            return F.layer_norm(y, y.shape[-1:], w[f"{name}.weight"], w[f"{name}.bias"])
+            return F.layer_norm(y, y.shape[-1:], w.get(f"{name}.weight"), w.get(f"{name}.bias"))
         if norm == "l2":
             return y / torch.linalg.vector_norm(y, dim=-1, keepdim=True).clamp_min(1e-12)
         return y
@@ -38,6 +38,7 @@ def q_and_prediction(algorithm, w, s):
         return q, q
     omega = w["predictor.bias"].expand(len(s), -1)
     if algorithm.predictor == "meta":
+        h = h.detach() if algorithm.detached_predictor else h
         x = activate(h, algorithm.predictor_norm, algorithm.norm_first, w, "predictor_norm")
         omega = F.linear(x, w["predictor.weight"], w["predictor.bias"])
     scale = torch.exp(omega[:, 0]) if algorithm.positive_scale else omega[:, 0]
@@ -57,29 +58,40 @@ def loss(network, theta, target_theta, batch, discount):
 def training(network, theta, batches, learning_rate, discount, target_rate=None, hyper_lr=0.0, weight_decay=0.0):
     """Parameters and learning rate after each batch; target_rate None: there is no target network.
 
-    The hypergradient is autograd through the previous update, on log(learning rate).
+    The hypergradient is autograd through the last update, on what Adam moves: the rate's
+    logarithm, the rate itself, or the number whose square it is, sign and all.
     """
+    algorithm = network.algorithm
     theta = theta.clone().requires_grad_()
     target = theta.detach().clone()
-    log_rate = torch.tensor(learning_rate, dtype=theta.dtype).log().requires_grad_()
+    inverse, rate_of = {"log": (torch.log, torch.exp), "raw": (torch.clone, torch.clone),
+                        "square": (torch.sqrt, torch.square)}[algorithm.rate_form]  # fmt: skip
+    moved_by_adam = inverse(torch.tensor(learning_rate, dtype=theta.dtype)).requires_grad_()
     adam = torch.optim.Adam([theta], lr=learning_rate, weight_decay=weight_decay)
-    hyper_adam = torch.optim.Adam([log_rate], lr=hyper_lr)
+    hyper_adam = torch.optim.Adam([moved_by_adam], lr=hyper_lr, betas=(0.9, algorithm.hyper_beta_2))
+    start = torch.full_like(moved_by_adam.detach(), algorithm.hyper_second_moment)
+    hyper_adam.state[moved_by_adam] = {"step": torch.tensor(0.0), "exp_avg": torch.zeros_like(start), "exp_avg_sq": start}
+
+    def move_rate(before, direction, batch):
+        moved = before - rate_of(moved_by_adam) * direction
+        through = moved if algorithm.hyperobjective == "residual" else target
+        (moved_by_adam.grad,) = torch.autograd.grad(loss(network, moved, through, batch, discount), moved_by_adam)
+        hyper_adam.step()
+
     last, history = None, []
     for batch in batches:
         target = theta.detach().clone() if target_rate is None else target
-        if hyper_lr and last is not None:
-            before, direction = last
-            moved = before - log_rate.exp() * direction
-            through = moved if network.algorithm.hyperobjective == "residual" else target
-            (log_rate.grad,) = torch.autograd.grad(loss(network, moved, through, batch, discount), log_rate)
-            hyper_adam.step()
-        rate = adam.param_groups[0]["lr"] = log_rate.exp().item()
+        if hyper_lr and algorithm.rate_first and last is not None:
+            move_rate(*last, batch)
+        rate = rate_of(moved_by_adam).item()
+        adam.param_groups[0]["lr"] = rate
         adam.zero_grad()
         loss(network, theta, target, batch, discount).backward()
         before = theta.detach().clone()
         adam.step()
         last = before, (before - theta.detach()) / rate
-        if target_rate is not None:
-            target = (1 - target_rate) * target + target_rate * theta.detach()
-        history.append((theta.detach().clone(), rate))
+        target = theta.detach().clone() if target_rate is None else (1 - target_rate) * target + target_rate * theta.detach()
+        if hyper_lr and not algorithm.rate_first:
+            move_rate(*last, batch)
+        history.append((theta.detach().clone(), rate_of(moved_by_adam).item()))
     return history

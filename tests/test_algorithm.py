@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hanq
-from hanq.algorithm import CHOICES, Algorithm, Network
+from hanq.algorithm import CHOICES, RANGES, Algorithm, Network
 
 algorithms = st.builds(
-    Algorithm, **{name: st.sampled_from(allowed) for name, allowed in CHOICES.items()}, hidden_features=st.integers(2, 9)
-)
+    Algorithm, **{name: st.sampled_from(allowed) for name, allowed in CHOICES.items()}, hidden_features=st.integers(2, 9),
+    hyper_beta_2=st.floats(0, 1, exclude_max=True), hyper_second_moment=st.floats(0, 1e30),
+)  # fmt: skip
 prop = settings(deadline=None, derandomize=True, max_examples=150)
 
 BAD = [
@@ -23,6 +24,10 @@ BAD = [
     ("hidden_layers", True), ("hidden_layers", 1.0), ("positive_scale", 1), ("predictor_bias", "yes"),
     ("symmetric", None), ("norm_first", 0), ("hidden_features", 0), ("hidden_features", -4),
     ("hidden_features", 128.0), ("hidden_features", True), ("hidden_features", "128"),
+    ("norm_affine", 1), ("norm_affine", None), ("detached_predictor", 0), ("detached_predictor", "no"), ("rate_first", 1),
+    ("rate_form", "root"), ("rate_form", None), ("hyper_beta_2", 1.0), ("hyper_beta_2", -0.1), ("hyper_beta_2", 0),
+    ("hyper_beta_2", float("nan")), ("hyper_beta_2", "0.9"), ("hyper_second_moment", -1e-8),
+    ("hyper_second_moment", float("inf")), ("hyper_second_moment", float("nan")), ("hyper_second_moment", 0),
 ]  # fmt: skip
 
 
@@ -32,7 +37,7 @@ def test_a_value_outside_the_allowed_is_refused_by_name(field, value):
         replace(hanq.HANQ, **{field: value})
     message = str(refused.value)
     assert f"{field}={value!r}" in message
-    for allowed in CHOICES.get(field, ["at least 1"]):
+    for allowed in CHOICES.get(field) or RANGES.get(field, ["at least 1"]):
         assert str(allowed) in message
 
 
@@ -50,10 +55,11 @@ def test_one_feature_contradicts_a_normalisation_but_not_an_unused_one():
 
 def test_every_field_has_the_contracts_name_and_choices():
     assert [field.name for field in fields(Algorithm)] == [
-        "predictor", "positive_scale", "predictor_bias", "symmetric", "main_norm", "predictor_norm", "norm_first",
-        "hyperobjective", "hidden_layers", "hidden_features",
+        "predictor", "positive_scale", "predictor_bias", "symmetric", "detached_predictor", "main_norm", "predictor_norm",
+        "norm_first", "norm_affine", "hyperobjective", "rate_first", "rate_form", "hyper_beta_2", "hyper_second_moment",
+        "hidden_layers", "hidden_features",
     ]  # fmt: skip
-    assert set(CHOICES) | {"hidden_features"} == {field.name for field in fields(Algorithm)}
+    assert set(CHOICES) | set(RANGES) | {"hidden_features"} == {field.name for field in fields(Algorithm)}
 
 
 def test_named_algorithms_are_the_papers():
@@ -71,10 +77,14 @@ def test_named_algorithms_are_the_papers():
 
 
 def test_fields_that_a_predictor_does_not_use_break_neither_equality_nor_hash():
-    unused = dict(positive_scale=False, predictor_bias=False, symmetric=True, predictor_norm="l2", norm_first=True)
+    unused = dict(positive_scale=False, predictor_bias=False, symmetric=True, predictor_norm="layer", norm_first=True,
+                  norm_affine=False, detached_predictor=True)  # fmt: skip
     same = replace(hanq.DQN, **unused)
     assert same == hanq.DQN and hash(same) == hash(hanq.DQN)
+    l2 = replace(hanq.HANQ, main_norm="l2")
+    assert replace(l2, norm_affine=False) == l2
     direct = replace(hanq.HANQ, predictor="direct")
+    assert replace(direct, detached_predictor=True) == direct
     assert direct == replace(direct, predictor_norm="none") and len({direct, replace(direct, predictor_norm="none")}) == 1
     assert replace(hanq.HANQ, predictor="none") == hanq.DQN_LN
 
@@ -82,9 +92,12 @@ def test_fields_that_a_predictor_does_not_use_break_neither_equality_nor_hash():
 def test_fields_that_are_used_do_break_equality():
     for field, value in dict(positive_scale=False, predictor_bias=False, symmetric=True, predictor_norm="none",
                              main_norm="l2", norm_first=True, hyperobjective="semi", hidden_layers=2,
-                             hidden_features=64, predictor="direct").items():  # fmt: skip
+                             hidden_features=64, predictor="direct", norm_affine=False, detached_predictor=True,
+                             rate_first=False, rate_form="raw", hyper_beta_2=0.9, hyper_second_moment=1e-8).items():  # fmt: skip
         assert replace(hanq.HANQ, **{field: value}) != hanq.HANQ, field
     assert replace(hanq.DQN_LN, norm_first=True) != hanq.DQN_LN
+    in_predictor = replace(hanq.HANQ, main_norm="none", predictor_norm="layer")
+    assert replace(in_predictor, norm_affine=False) != in_predictor
     assert hanq.DQN != "DQN"
 
 
@@ -122,9 +135,11 @@ def test_size_counts_what_torch_modules_would_hold(algorithm):
     n, outputs = algorithm.hidden_features, 1 + algorithm.predictor_bias
     modules = [torch.nn.Linear(4, n), torch.nn.Linear(n, 3)]
     modules += [torch.nn.Linear(n, n)] * (algorithm.hidden_layers - 1)
-    modules += [torch.nn.LayerNorm(n)] * (algorithm.main_norm == "layer")
+    affine = algorithm.norm_affine
+    modules += [torch.nn.LayerNorm(n, elementwise_affine=affine)] * (algorithm.main_norm == "layer")
     if algorithm.predictor == "meta":
-        modules += [torch.nn.Linear(n, outputs)] + [torch.nn.LayerNorm(n)] * (algorithm.predictor_norm == "layer")
+        modules += [torch.nn.Linear(n, outputs)]
+        modules += [torch.nn.LayerNorm(n, elementwise_affine=affine)] * (algorithm.predictor_norm == "layer")
     direct = outputs * (algorithm.predictor == "direct")
     total = sum(p.numel() for module in modules for p in module.parameters()) + direct
     assert Network(algorithm, 4, 3).size == total

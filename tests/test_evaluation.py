@@ -80,7 +80,8 @@ def test_msbe_and_scale_are_those_of_a_plain_network(algorithm):
     params = np.random.default_rng(7).normal(0, 0.7, network.size).astype(np.float32)
     ended = np.arange(data.size) % 3 == 0
     logged = [getattr(data, name)[0] for name in ("observations", "actions", "rewards", "next_observations")]
-    error, scale = bellman_error(forward.layout(network), params, gamma, *logged, ended)
+    full, extended = forward.with_affine(network, params[None])
+    error, scale = bellman_error(forward.layout(full), extended[0], gamma, *logged, ended)
 
     weights = unflatten(network, torch.as_tensor(params, dtype=torch.float64))
     s, a, r, s_next = (torch.as_tensor(x).double() for x in logged)
@@ -92,6 +93,16 @@ def test_msbe_and_scale_are_those_of_a_plain_network(algorithm):
     assert scale == pytest.approx(two, rel=1e-4)
     if algorithm.predictor == "none":
         assert scale == 1
+
+
+def test_evaluating_a_network_without_gains_is_evaluating_it_with_gains_of_1():
+    data = small_pendulum()
+    found = []
+    for affine in (True, False):
+        network, agents, state = population(replace(HANQ, norm_affine=affine, predictor_norm="layer"), data, 4)
+        found.append(evaluate(network, agents, data, state, 2))
+    for name, values in found[0].items():
+        np.testing.assert_array_equal(values, found[1][name])
 
 
 def population(algorithm, data, count):

@@ -1,5 +1,8 @@
 """Promise: a file is written whole or not at all, comes back as it was, and is refused where it did not."""
 
+import json
+from dataclasses import asdict
+
 import h5py
 import numpy as np
 import pytest
@@ -55,6 +58,17 @@ def test_a_run_comes_back_as_it_was(tmp_path, run):
     for rate in (1e-2, 1e-3):
         ours, theirs = (each.policy(seed=1, learning_rate=rate)(observations) for each in (run, back))
         assert (ours == theirs).all()
+
+
+def test_a_run_that_was_saved_before_algorithms_had_more_fields_loads_with_their_defaults(tmp_path, run):
+    later = {"norm_affine", "detached_predictor", "rate_first", "rate_form", "hyper_beta_2", "hyper_second_moment"}
+    network = asdict(run.network)
+    assert later <= network["algorithm"].keys()
+    network["algorithm"] = {name: value for name, value in network["algorithm"].items() if name not in later}
+    data = run.curves.assign(parameters=run.parameters)
+    records.save(data.assign_attrs(kind="run", network=json.dumps(network)), tmp_path / "run.nc")
+    back = hanq.load_run(tmp_path / "run.nc")
+    assert back.algorithm == run.algorithm and asdict(back.algorithm) == asdict(run.algorithm)
 
 
 def test_curves_with_nan_come_back_as_they_were(tmp_path, run):

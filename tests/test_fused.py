@@ -28,7 +28,20 @@ VARIANTS |= {
     "HANQ without predictor": replace(HANQ, predictor="none"),
     "HANQ semi": replace(HANQ, hyperobjective="semi"),
     "SSAQ symmetric": replace(SSAQ, symmetric=True),
+    "rate last": replace(HANQ, rate_first=False),
+    "rate last, semi": replace(HANQ, rate_first=False, hyperobjective="semi"),
+    "rate last, symmetric, norms first": replace(HANQ, rate_first=False, symmetric=True, norm_first=True),
+    "raw": replace(HANQ, rate_form="raw"),
+    "square": replace(HANQ, rate_form="square"),
+    "rate last, raw": replace(HANQ, rate_first=False, rate_form="raw"),
+    "another Adam": replace(HANQ, hyper_beta_2=0.9, hyper_second_moment=1e-8),
 }
+VARIANTS |= {
+    f"{kind}{' first' * first} with {norm}": replace(HANQ, **change, norm_first=first, predictor_norm=norm)
+    for kind, change in {"detached": dict(detached_predictor=True), "w/o affine": dict(norm_affine=False)}.items()
+    for norm, first in product(("layer", "l2"), (False, True))
+}
+HYPER_LR = {"log": 0.1, "raw": 1e-4, "square": 1e-3}  # of a rate of 1e-3: its own size ends in noise
 VARIANTS |= {
     f"HANQ {main}-{predictor}{' first' * first}": replace(HANQ, main_norm=main, predictor_norm=predictor, norm_first=first)
     for main, predictor, first in product(NORMS, NORMS, (False, True))
@@ -42,7 +55,7 @@ def test_parameters_agree_with_reference_after_1_10_and_200_steps(name):
     Whole runs of 200 steps do for most: where a rate grows, or a pre-activation is 0 but for
     rounding, training amplifies rounding, in the reference as here.
     """
-    agents = grid()
+    agents = grid(hyper_lr=(0.0, HYPER_LR[VARIANTS[name].rate_form]))
     ours, theirs, start = engines(replace(VARIANTS[name], hidden_features=24), agents, batch_size=20)
     state_of_ours = state_of_theirs = start
     for end in (1, 10, *range(20, 201, 10)):
@@ -65,6 +78,7 @@ def test_networks_of_the_papers_size_agree_with_reference(name):
 
 def algorithms(**fixed):
     fields = {name: st.sampled_from(values) for name, values in CHOICES.items()}
+    fields |= {"hyper_beta_2": st.sampled_from([0.999, 0.9, 0.0]), "hyper_second_moment": st.sampled_from([0.0, 1e-8, 1.0])}
     return st.fixed_dictionaries(fields | {name: st.just(value) for name, value in fixed.items()})
 
 
@@ -74,9 +88,9 @@ def algorithms(**fixed):
     st.sampled_from([(3, 3), (1, 2)]),
 )  # fmt: skip
 def test_any_algorithm_of_any_size_agrees_with_reference(fields, width, batch_size, sizes):
-    if width == 1:
+    if width <= 2:  # normalised, one feature is a constant and two are a sign: gradients of rounding
         fields = fields | {"main_norm": "none", "predictor_norm": "none"}
-    agents = grid()
+    agents = grid(hyper_lr=(0.0, HYPER_LR[fields["rate_form"]]))
     ours, theirs, state = engines(Algorithm(hidden_features=width, **fields), agents, batch_size, *sizes)
     for _ in range(4):
         after = theirs.advance(state, 1)
@@ -90,6 +104,13 @@ DOUBLE = {
     "raw scale, norms first": replace(HANQ, norm_first=True, positive_scale=False, main_norm="l2", predictor_norm="layer"),
     "semi, norms first": replace(HANQ, norm_first=True, hyperobjective="semi"),
     "symmetric, norms first": replace(HANQ, norm_first=True, symmetric=True, predictor_norm="layer"),
+    "detached": replace(HANQ, detached_predictor=True, predictor_norm="layer"),
+    "detached, symmetric, norms first": replace(HANQ, detached_predictor=True, symmetric=True, norm_first=True),
+    "without gains": replace(HANQ, norm_affine=False, predictor_norm="layer"),
+    "without gains, norms first": replace(HANQ, norm_affine=False, predictor_norm="layer", norm_first=True),
+    "rate last": replace(HANQ, rate_first=False),
+    "rate last, semi, square": replace(HANQ, rate_first=False, hyperobjective="semi", rate_form="square"),
+    "raw": replace(HANQ, rate_form="raw", hyper_beta_2=0.9, hyper_second_moment=1e-8),
     "without norms or bias": replace(HANQ, main_norm="none", predictor_norm="none", predictor_bias=False),
 }
 
@@ -119,9 +140,26 @@ def test_every_element_of_both_gradients_is_autograds(name):
             np.testing.assert_allclose(getattr(mine, moment), getattr(theirs, moment), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["raw", "square"])
+def test_rates_cross_zero_as_in_the_reference(name):
+    """In double precision, with steps larger than the rate: a raw one becomes negative, a root changes its sign."""
+    agents = grid(learning_rate=0.3, hyper_lr=0.45 if name == "raw" else 1.5 * 0.3**0.5)
+    ours, reference_engine, start = engines(replace(VARIANTS[name], hidden_features=24), agents, 20, dtype=np.float64)
+    theirs, crossed = start, False
+    for _ in range(6):
+        theirs, before = reference_double(reference_engine, agents, theirs, 1), theirs
+        root = lambda state: np.sqrt(np.abs(state.learning_rate))
+        # Adam's first direction is a sign: a step of 1.5 roots ends at -0.5 or at 2.5 of them
+        crossed |= (theirs.learning_rate < 0).any() if name == "raw" else np.allclose(root(theirs), 0.5 * root(before), rtol=1e-5)
+    mine = ours.advance(start, 6)
+    assert crossed
+    for field in ("learning_rate", "hyper_first_moment", "hyper_second_moment"):
+        np.testing.assert_allclose(getattr(mine, field), getattr(theirs, field), rtol=1e-4)
+
+
 @pytest.mark.parametrize("name", DOUBLE)
 def test_runs_of_200_steps_agree_in_double_precision(name):
-    agents = grid()
+    agents = grid(hyper_lr=(0.0, HYPER_LR[DOUBLE[name].rate_form]))
     ours, reference_engine, start = engines(replace(DOUBLE[name], hidden_features=24), agents, 20, dtype=np.float64)
     theirs = reference_double(reference_engine, agents, start, 200)
     assert (difference(ours.advance(start, 200), theirs, start) < 1e-5).all()

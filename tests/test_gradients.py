@@ -1,5 +1,7 @@
 """Promise: each agent's gradients are those of its own loss, for every algorithm."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from helpers import ALGORITHMS, problem
@@ -11,6 +13,7 @@ from hanq import reference
 from hanq.reference import gradient, losses
 
 every_algorithm = pytest.mark.parametrize("algorithm", ALGORITHMS.values(), ids=ALGORITHMS.keys())
+WHOLE = {name: algorithm for name, algorithm in ALGORITHMS.items() if not algorithm.detached_predictor}
 close = dict(rtol=1e-9, atol=1e-11)
 
 
@@ -51,7 +54,7 @@ def test_residual_gradients_agree_with_vmap_of_grad(algorithm):
     torch.testing.assert_close(ours, plain(params, batch, discount), **close)
 
 
-@every_algorithm
+@pytest.mark.parametrize("algorithm", WHOLE.values(), ids=WHOLE.keys())
 @pytest.mark.parametrize("kind", ["semi", "residual"])
 def test_gradients_agree_with_finite_differences(algorithm, kind):
     network, params, target_params, batch, discount = problem(algorithm)
@@ -95,6 +98,43 @@ def test_agents_do_not_share_anything(algorithm):
     without = gradient(lambda theta: losses(network, theta, target_params, other_batch, discount), changed)
     assert torch.equal(together[0], without[0]) and torch.equal(together[2], without[2])
     assert not torch.allclose(together[1], without[1])
+
+
+@pytest.mark.parametrize("changes", [{}, dict(symmetric=True, norm_first=True), dict(predictor_norm="layer", hidden_layers=2)])
+@pytest.mark.parametrize("kind", ["semi", "residual"])
+def test_a_detached_predictor_changes_the_gradient_of_the_hidden_layers_alone(changes, kind):
+    """There it is, by finite differences, that of a predictor whose outputs are held as they were."""
+    algorithm = replace(ALGORITHMS["HANQ"], **changes)
+    network, params, target_params, batch, discount = problem(algorithm, agents=1)
+    detached = replace(network, algorithm=replace(algorithm, detached_predictor=True))
+    attached, ours = (
+        gradient(lambda theta: losses(net, theta, theta if kind == "residual" else target_params, batch, discount), params)
+        for net in (network, detached)
+    )
+    hidden = torch.cat([torch.full(shape, name.startswith("hidden")).ravel() for name, shape in network.shapes.items()])
+    torch.testing.assert_close(ours[:, ~hidden], attached[:, ~hidden], **close)
+    assert not torch.allclose(ours[:, hidden], attached[:, hidden], rtol=1e-2)
+
+    def held(vector, now, observations):
+        """Q and what the predictor of `now` makes of it."""
+        q, _ = q_and_prediction(algorithm, unflatten(network, vector), observations)
+        old, guess = q_and_prediction(algorithm, unflatten(network, now), observations)
+        scale = (guess[:, 1] - guess[:, 0]) / (old[:, 1] - old[:, 0])
+        return q, scale[:, None] * q + (guess[:, 0] - scale * old[:, 0])[:, None]
+
+    def of(vector):
+        target, now = (vector, params[0]) if kind == "residual" else (target_params[0], target_params[0])
+        _, guess = held(vector, params[0], batch.observations[0])
+        q, symmetric = held(target, now, batch.next_observations[0])
+        best = (symmetric if algorithm.symmetric else q).amax(1)
+        aim = batch.rewards[0] + discount[0] * (1 - batch.terminated[0]) * best
+        return (guess[range(len(aim)), batch.actions[0]] - aim).square().mean()
+
+    generator, step = torch.Generator().manual_seed(1), 1e-6
+    for _ in range(8):
+        along = hidden * torch.randn(params[0].shape, generator=generator, dtype=params.dtype)
+        slope = (of(params[0] + step * along) - of(params[0] - step * along)) / (2 * step)
+        torch.testing.assert_close((ours[0] * along).sum(), slope, rtol=1e-5, atol=1e-6)
 
 
 def test_a_terminated_transition_is_not_bootstrapped():

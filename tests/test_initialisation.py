@@ -10,7 +10,7 @@ from helpers import ALGORITHMS
 from scipy.stats import kstest
 
 import hanq
-from hanq.population import initial_parameters
+from hanq.population import Agents, initial_parameters, initial_state
 
 SEEDS = np.arange(60)
 DEEP = replace(hanq.HANQ, hidden_layers=2, predictor_norm="layer", hidden_features=64)
@@ -49,6 +49,23 @@ def test_layer_norms_start_as_torch_layer_norm(norm):
     for part in ("weight", "bias"):
         expected = np.broadcast_to(getattr(theirs, part).detach().numpy(), (len(SEEDS), 64))
         np.testing.assert_array_equal(ours[f"{norm}.{part}"], expected)
+
+
+def test_without_gains_and_offsets_all_other_parameters_start_as_with_them():
+    with_them, without = views(DEEP), views(replace(DEEP, norm_affine=False))
+    norms = {f"{path}_norm.{part}" for path in ("main", "predictor") for part in ("weight", "bias")}
+    assert set(with_them) - set(without) == norms
+    for name, values in without.items():
+        np.testing.assert_array_equal(values, with_them[name])
+
+
+def test_the_rates_second_moment_starts_where_the_algorithm_says():
+    numbers = np.ones(3)
+    agents = Agents(np.arange(3), np.arange(3), *[numbers] * 5)
+    for algorithm, second in ((hanq.HANQ, 0.0), (replace(hanq.HANQ, hyper_second_moment=1e-8), np.float32(1e-8))):
+        state = initial_state(hanq.Network(algorithm, 3, 3), agents)
+        assert (state.hyper_second_moment == second).all() and state.hyper_second_moment.dtype == np.float32
+        assert not (state.second_moment.any() or state.hyper_first_moment.any())
 
 
 @pytest.mark.parametrize("positive", [False, True])

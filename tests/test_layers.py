@@ -13,14 +13,15 @@ import hanq
 PACKAGE = Path(hanq.__file__).parent
 LAYERS = [
     ["algorithm", "environments", "generator", "records", "population", "sources"],
-    ["dataset", "reference", "forward", "evaluation", "fused", "kernels", "backward", "passes", "vector", "checkpoint"],
+    ["dataset", "reference", "forward", "evaluation", "fused", "kernels", "backward", "passes", "optimiser", "vector",
+     "checkpoint"],
     ["run", "training"],
     ["scores", "plots"],
     ["paper", "variations", "tuning"],
     ["protocol", "ledger"],
     ["bench", "bench_jax"],
     ["__main__"],
-]
+]  # fmt: skip
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 LONGEST = 260

@@ -74,10 +74,12 @@ def adam(params, target_params, gradient, first, second, direction, learning_rat
     beta_1, beta_2, epsilon = number(BETA_1), number(BETA_2), number(EPSILON)
     rest_1, rest_2, stay = number(1 - BETA_1), number(1 - BETA_2), number(1) - rates.target_rate
     unbias_1, unbias_2 = number(1 / (1 - BETA_1**count)), number(1 / (1 - BETA_2**count))
+    trails = rates.target_rate != 1  # or it is the parameters to the last bit, whatever fast arithmetic makes of 0 * t + 1 * p
     for i in range(len(params)):
         penalised = gradient[i] + rates.weight_decay * params[i]
         first[i] = beta_1 * first[i] + rest_1 * penalised
         second[i] = beta_2 * second[i] + rest_2 * penalised * penalised
         direction[i] = first[i] * unbias_1 / (sqrt(second[i] * unbias_2) + epsilon)
         params[i] -= learning_rate * direction[i]
-        target_params[i] = stay * target_params[i] + rates.target_rate * params[i]
+        followed = stay * target_params[i] + rates.target_rate * params[i]
+        target_params[i] = followed if trails else params[i]

@@ -190,6 +190,17 @@ def test_a_run_in_two_segments_is_the_same_run(name):
     assert_identical(ours.advance(ours.advance(start, 40), 60), ours.advance(start, 100))
 
 
+@pytest.mark.parametrize("name", ["DQN", "SSAQ", "HANQ", "raw"])
+def test_segments_change_no_bit_however_short(name):
+    """At a target rate of 1 the target is the parameters to the last bit, or a new segment would see two networks."""
+    ours, _, start = engines(VARIANTS[name], grid(target_rate=[1.0], learning_rate=[10**-1.5]), 128)
+    whole, pieces = ours.advance(start, 150), start
+    for steps in [1] * 50 + [10] * 10:
+        pieces = ours.advance(pieces, steps)
+    assert_identical(pieces, whole)
+    assert np.array_equal(whole.params, whole.target_params)
+
+
 def test_torchs_number_of_threads_is_left_alone():
     before = torch.get_num_threads()
     ours, _, start = engines(HANQ, grid(), 32)

@@ -20,11 +20,33 @@ def vary_data(option, values):
     return {f"{name}-{value}": replace(row, data={option: value}) for name, row in BASELINES.items() for value in values}
 
 
+def vary(name, settings=None, **fields):
+    """One baseline with other settings of `hanq.train`, and other fields of its algorithm."""
+    row = BASELINES[name]
+    return replace(row, algorithms=(replace(row.algorithms[0], **fields),), settings=row.settings | (settings or {}))
+
+
 VARIATIONS = {
     "default": BASELINES,
     "velocity": vary_data("initial_velocity", [1, 2, 4]),  # 1 is Gymnasium's own reset; the default is 8
     "episode": vary_data("episode_length", [50, 100, 1000]),  # the default is 200
     "reward": vary_data("reward_scale", [0.1, 0.01]),
+    "network": {
+        "HANQ-plain-norm": vary("HANQ", norm_affine=False),
+        "DQN-LN-plain-norm": vary("DQN-LN", norm_affine=False),
+        "HANQ-detached": vary("HANQ", detached_predictor=True),
+    },
+    "hyper": {
+        "HANQ-rate-last": vary("HANQ", rate_first=False),
+        "HANQ-raw": vary("HANQ", dict(hyper_lr=[1e-2, 1e-3, 1e-4]), rate_form="raw"),
+        "HANQ-raw-0.1": vary("HANQ", rate_form="raw"),
+        "HANQ-square": vary("HANQ", dict(hyper_lr=[1e-1, 1e-2, 1e-3]), rate_form="square"),
+        "HANQ-beta_2-0.99": vary("HANQ", hyper_beta_2=0.99),
+        "HANQ-beta_2-0.9": vary("HANQ", hyper_beta_2=0.9),
+        "HANQ-second-moment": vary("HANQ", hyper_second_moment=1e-8),  # as in the code of Chandra et al.
+        "HANQ-kappa": vary("HANQ", dict(hyper_lr=[1.0, 0.3, 0.1, 0.03, 0.01])),
+        "HANQ-finer": vary("HANQ", dict(learning_rate=[10**-1, 10**-1.25, 10**-1.5, 10**-1.75, 10**-2])),
+    },
     "datasets": {
         f"{name}-{seed}": replace(row, settings=row.settings | {"learning_rate": row.settings["learning_rate"][1]}, shared_dataset=seed)
         for name, row in BASELINES.items() for seed in range(10)

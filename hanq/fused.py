@@ -14,10 +14,9 @@ from numba import njit
 from hanq.backward import gradient, sort_by_action
 from hanq.generator import MINIBATCH, splitmix64, stream_key, to_integer
 from hanq.kernels import FAST
+from hanq.memory import Branch, Net, matrix, new_below, new_branch, new_net
 from hanq.optimiser import Rates, adam, hyper_of, hyper_step
-from hanq.passes import (
-    LANES, Branch, Net, best_values, fold, matrix, new_branch, new_net, structure_of, taken_values,
-)  # fmt: skip
+from hanq.passes import LANES, best_values, fold, structure_of, taken_values
 from hanq.population import State
 from hanq.sources import VERSION
 
@@ -46,13 +45,13 @@ class Learner(NamedTuple):
 @njit(**FAST)
 def draw(structure, learner, table, seed, gradient_step):
     """A minibatch, the same as `generator.minibatch` has: rows of table (size, 2 * inputs + 3)."""
-    state, following, inputs = learner.state, learner.following, structure.inputs
+    state, following, inputs = learner.state, learner.following, structure.obs_dim
     key = stream_key(np.uint64(seed), np.uint64(MINIBATCH), np.uint64(gradient_step))
     for r in range(structure.batch):
         transition = table[to_integer(splitmix64(key, np.uint64(r)), len(table))]
         for i in range(inputs):
-            state.x[i, r] = transition[i]
-            following.x[i, r] = transition[inputs + i]
+            state.observations[i, r] = transition[i]
+            following.observations[i, r] = transition[inputs + i]
         learner.rewards[r] = transition[2 * inputs]
         learner.continues[r] = transition[2 * inputs + 1]
         state.action[r] = np.int32(transition[2 * inputs + 2])
@@ -119,7 +118,7 @@ def step(structure, hyper, learner, table, seed, lengths, rates, lagging, gradie
     if rates.hyper_lr > 0 and hyper.rate_first and gradient_step > 1:
         slope = -objective_slope(structure, hyper, learner, lengths, rates, lagging)
         hyper_step(hyper, learner.moving, rates.hyper_lr, slope, gradient_step - 1)
-    adam(learner.net.params.reshape(-1), learner.target_net.params.reshape(-1), learner.semi.reshape(-1),
+    adam(learner.net.every.reshape(-1), learner.target_net.every.reshape(-1), learner.semi.reshape(-1),
          learner.first_moment.reshape(-1), learner.second_moment.reshape(-1), learner.direction.reshape(-1),
          learner.moving[0], rates, gradient_step)  # fmt: skip
     if rates.hyper_lr > 0 and not hyper.rate_first:
@@ -130,7 +129,7 @@ def step(structure, hyper, learner, table, seed, lengths, rates, lagging, gradie
 
 
 @njit(inline="always", **FAST)
-def new_learner(structure, vectors, places, moving):
+def new_learner(structure, below, vectors, places, moving):
     """A `Learner` from vectors (5, size) whose elements belong at `places` of the matrices."""
     width = (structure.features + LANES - 1) // LANES * LANES
     columns = (structure.batch + LANES - 1) // LANES * LANES
@@ -145,7 +144,7 @@ def new_learner(structure, vectors, places, moving):
         new_net(structure, memory[:rows]), new_net(structure, memory[rows : 2 * rows]),
         memory[2 * rows : 3 * rows], memory[3 * rows : 4 * rows], memory[4 * rows : 5 * rows],
         memory[5 * rows : 6 * rows], memory[6 * rows : 7 * rows], memory[7 * rows : 8 * rows],
-        new_branch(structure, columns, dtype), new_branch(structure, columns, dtype),
+        new_branch(structure, below, columns, dtype), new_branch(structure, below, columns, dtype),
         batch[0], batch[1], batch[2], batch[3], batch[4], moving,
     )  # fmt: skip
 
@@ -154,20 +153,20 @@ def compiled(version):
     """`train_agent`; its cache on disk belongs to one version of the sources."""
 
     @njit(nogil=True, cache=True, fastmath=FAST["fastmath"], error_model="numpy")
-    def train_agent(structure, hyper, lengths, places, table, seed, rates, first_step, steps, moving, vectors):
+    def train_agent(structure, hyper, lengths, places, table, seed, rates, first_step, steps, moving, below, vectors):
         """Gradient steps of one agent, in place.
 
-        moving: the learning rate and hyper-Adam's moments. vectors: (5, size), in `State`'s order.
+        moving: the learning rate and hyper-Adam's moments. below: see `new_below`. vectors: (5, size), in `State`'s order.
         """
         _ = version
-        learner = new_learner(structure, vectors, places, moving)
+        learner = new_learner(structure, below, vectors, places, moving)
         apart = not np.array_equal(vectors[0], vectors[1])  # from the first step on they agree
         for gradient_step in range(first_step, first_step + steps):
             lagging = rates.target_rate != 1 or apart and gradient_step == first_step
             step(structure, hyper, learner, table, seed, lengths, rates, lagging, gradient_step)
         for i in range(len(places)):
-            vectors[0, i] = learner.net.params.reshape(-1)[places[i]]
-            vectors[1, i] = learner.target_net.params.reshape(-1)[places[i]]
+            vectors[0, i] = learner.net.every.reshape(-1)[places[i]]
+            vectors[1, i] = learner.target_net.every.reshape(-1)[places[i]]
             vectors[2, i] = learner.first_moment.reshape(-1)[places[i]]
             vectors[3, i] = learner.second_moment.reshape(-1)[places[i]]
             vectors[4, i] = learner.direction.reshape(-1)[places[i]]
@@ -181,14 +180,12 @@ train_agent = compiled(VERSION)
 class Engine:
     """The population trained by `train_agent`, one agent at a time on each thread.
 
-    dtype: np.float64 is for tests. Raises ValueError for an algorithm with two hidden layers.
+    dtype: np.float64 is for tests.
     """
 
     name = "fused"
 
     def __init__(self, network, agents, dataset, batch_size, device=None, dtype=np.float32):
-        if network.algorithm.hidden_layers != 1:
-            raise ValueError(f"hidden_layers={network.algorithm.hidden_layers} is not what this engine is for: use engine='torch'")
         self.agents, self.dtype = agents, dtype
         # Not numba.get_num_threads(): it starts an OpenMP pool, which sets torch's threads too.
         self.threads = numba.config.NUMBA_NUM_THREADS
@@ -208,7 +205,7 @@ class Engine:
         def train(i):
             table, seed = self.tables[self.agents.datasets[i]], self.agents.seeds[i]
             train_agent(self.structure, self.hyper, self.lengths, self.places, table, seed, self.rates[i],
-                        state.gradient_step + 1, steps, moving[i], vectors[i])  # fmt: skip
+                        state.gradient_step + 1, steps, moving[i], new_below(self.structure, self.dtype), vectors[i])  # fmt: skip
 
         with ThreadPoolExecutor(self.threads) as pool:
             list(pool.map(train, range(len(vectors))))

@@ -9,6 +9,10 @@ loading them.
 Shapes: params (rows, features), one row for each input's weights, then the hidden biases; x
 (inputs, batch); heads (heads, features): the actions', then the predictor's. Features and batch
 are padded to whole vectors. `inputs`, `outputs`, ... are tuples that matter by their length.
+
+Above another hidden layer there are no inputs: params start with the biases, and x holds the
+pre-activations but for these, (features, batch) forward and (batch, features) backward, where
+below.d_z, of the same shape, receives the gradient by them. Otherwise `below` is None.
 """
 
 from numba import njit
@@ -21,6 +25,19 @@ FAST = {"fastmath": {"reassoc", "contract", "nsz", "arcp"}, "error_model": "nump
 
 
 @njit(**FAST)
+def of_rows(params, x, f, r, row):
+    """Pre-activations of feature f in the rows from r, whose inputs are `row`."""
+    constant = at(params, len(row), f)
+    return affine(constant, params, 0, f, row) if len(row) else constant + load(x, f, r)
+
+
+@njit(**FAST)
+def of_features(constant, weights, x, r, c):
+    """Pre-activations of the features from c, whose biases and weights are given, in row r."""
+    return affine(constant, x, 0, r, weights) if len(weights) else constant + load(x, r, c)
+
+
+@njit(**FAST)
 def heads_forward(params, x, features, floor, heads, inputs, outputs, dots, moments):
     """Inner products of each row's features with heads, (outputs, batch), and their moments.
 
@@ -28,16 +45,15 @@ def heads_forward(params, x, features, floor, heads, inputs, outputs, dots, mome
     moments: (4, batch); sums of h - h[0], of its square, of h squared, and h[0]. Subtracting
     one of the features keeps the variance from cancelling.
     """
-    bias = len(inputs)
     for r in range(0, x.shape[1], LANES):
         row = load_each(x, 0, r, inputs)
         totals = zeros(x, outputs)
-        first = at_least(affine(at(params, bias, 0), params, 0, 0, row), floor)
+        first = at_least(of_rows(params, x, 0, r, row), floor)
         deviation = filled(x, 0)
         squared_deviation = deviation
         square = deviation
         for f in range(features):
-            h = at_least(affine(at(params, bias, f), params, 0, f, row), floor)
+            h = at_least(of_rows(params, x, f, r, row), floor)
             totals = add_multiples(totals, heads, 0, f, h)
             distance = h - first
             deviation = deviation + distance
@@ -51,7 +67,7 @@ def heads_forward(params, x, features, floor, heads, inputs, outputs, dots, mome
 
 
 @njit(**FAST)
-def heads_backward(params, x, heads, factors, order, starts, inputs, outputs, shaping, gradient):
+def heads_backward(params, x, heads, factors, order, starts, inputs, outputs, shaping, gradient, below):
     """Gradient of the hidden layer and the heads, where normalisation follows the ReLU.
 
     d loss / d h = factors[0] * head of the row's action + factors[1] + factors[2] * h
@@ -71,11 +87,13 @@ def heads_backward(params, x, heads, factors, order, starts, inputs, outputs, sh
             d_head = filled(x, 0)
             for k in range(starts[a], starts[a + 1]):
                 r = order[k]
-                before_relu = affine(constant, x, 0, r, weights)
+                before_relu = of_features(constant, weights, x, r, c)
                 h = at_least(before_relu, 0)
                 factor = at(factors, 0, r)
                 d_h = affine(factor * head + at(factors, 1, r) + at(factors, 2, r) * h, factors, 3, r, predictor)
                 d_before = gate(before_relu, d_h)
+                if below is not None:
+                    store(below.d_z, r, c, d_before)
                 d_weights = add_multiples(d_weights, x, 0, r, d_before)
                 d_constant = d_constant + d_before
                 d_head = d_head + factor * h
@@ -101,7 +119,7 @@ def normed_heads_forward(params, x, features, heads, affines, norms, path, first
         scale, mean = load(norms, 2 * path, r), load(norms, 2 * path + 1, r)
         totals, through, along = zeros(x, outputs), zeros(x, outputs), zeros(x, outputs)
         for f in range(features):
-            normalised = (affine(at(params, bias, f), params, 0, f, row) - mean) * scale
+            normalised = (of_rows(params, x, f, r, row) - mean) * scale
             v = normalised * at(affines, 2 * path, f) + at(affines, 2 * path + 1, f)
             totals = add_multiples(totals, params, bias + 1 + first_head, f, at_least(v, 0))
             through = add_multiples(through, heads, first_head, f, gate(v, filled(x, 1)))
@@ -113,7 +131,7 @@ def normed_heads_forward(params, x, features, heads, affines, norms, path, first
 
 @njit(**FAST)
 def normed_heads_backward(params, x, batch, affines, norms, factors, deltas, path, first_head, norm_row,
-                          shaping, inputs, outputs, gradient):  # fmt: skip
+                          shaping, inputs, outputs, gradient, below):  # fmt: skip
     """Add one path's gradient where its normalisation stands before the ReLU.
 
     deltas: (heads, batch) d loss / d head. factors: (4, batch), the path's in rows 2 path and
@@ -129,7 +147,7 @@ def normed_heads_backward(params, x, batch, affines, norms, factors, deltas, pat
         d_weights, d_constant = load_each(gradient, 0, c, inputs), load(gradient, bias, c)
         d_gain, d_offset = nothing, nothing
         for r in range(batch):
-            before_norm, scale = affine(constant, x, 0, r, weights), at(norms, 2 * path, r)
+            before_norm, scale = of_features(constant, weights, x, r, c), at(norms, 2 * path, r)
             normalised = (before_norm - at(norms, 2 * path + 1, r)) * scale
             v = normalised * gain + offset
             d_v = gate(v, affine(nothing, deltas, first_head, r, heads))
@@ -138,6 +156,8 @@ def normed_heads_backward(params, x, batch, affines, norms, factors, deltas, pat
             d_heads = add_multiples(d_heads, deltas, first_head, r, at_least(v, 0))
             lost = at(factors, 2 * path, r) + at(factors, 2 * path + 1, r) * before_norm
             d_before = scale * gain * d_v + lost
+            if below is not None:
+                store(below.d_z, r, c, load(below.d_z, r, c) + (d_before if shaping else nothing))
             d_weights = add_multiples(d_weights, x, 0, r, d_before)
             d_constant = d_constant + d_before
         if shaping:

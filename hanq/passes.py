@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 
 from hanq.algorithm import CHOICES
+from hanq.dense import below_forward
 from hanq.kernels import FAST, heads_forward, normed_heads_forward
 from hanq.vector import LANES
 
@@ -26,10 +27,14 @@ class Structure(NamedTuple):
 
     An agent's parameters lie in a matrix (rows, features padded to whole vectors): a row of
     weights for each input, the hidden biases, the heads, each LayerNorm's gain and offset, and
-    last, side by side, the heads' biases.
+    last, side by side, the heads' biases. Between two hidden layers lie the weights of the
+    second, a row for each feature of it, padded too; what follows those, from its biases on, is
+    a network of one hidden layer and no inputs to the functions here, which count rows from there.
     """
 
-    inputs: int
+    obs_dim: int
+    below: int  # rows of what lies below the last hidden layer; 0 where it is the only one
+    inputs: int  # of the last hidden layer: obs_dim, or 0 above another
     features: int
     batch: int
     heads: tuple  # actions; the metapredictor's outputs, 2 or 0
@@ -37,7 +42,7 @@ class Structure(NamedTuple):
     norm: tuple  # 0 none, 1 layer, 2 l2
     norm_row: tuple  # of the gain; the offset follows; -1 without them
     bias_row: int
-    rows: int
+    rows: int  # of the whole matrix
     norm_first: bool
     predictor: bool
     positive_scale: bool
@@ -47,35 +52,38 @@ class Structure(NamedTuple):
 
 def structure_of(network, batch_size):
     """The `Structure` of a network, its `Lengths`, and where in its matrix each parameter lies."""
-    algorithm, inputs, actions = network.algorithm, network.obs_dim, network.actions
+    algorithm, obs_dim, actions = network.algorithm, network.obs_dim, network.actions
     width = -(-algorithm.hidden_features // LANES) * LANES
+    below, inputs = (obs_dim + 1 + width, 0) if algorithm.hidden_layers == 2 else (0, obs_dim)
     outputs = 2 if algorithm.predictor == "meta" else 0
     kinds = (algorithm.main_norm, algorithm.predictor_norm if outputs else "none")
     layers = [kind == "layer" and algorithm.norm_affine for kind in kinds]
     norm_row = inputs + 1 + actions + outputs
     bias_row = norm_row + 2 * sum(layers)
     structure = Structure(
-        inputs, algorithm.hidden_features, batch_size, (actions, outputs), (0, actions),
+        obs_dim, below, inputs, algorithm.hidden_features, batch_size, (actions, outputs), (0, actions),
         tuple(map(NORMS.index, kinds)),
         (norm_row if layers[0] else -1, bias_row - 2 if layers[1] else -1),
-        bias_row, bias_row - (-(actions + 2) // width), algorithm.norm_first and kinds != ("none", "none"),
+        bias_row, below + bias_row - (-(actions + 2) // width), algorithm.norm_first and kinds != ("none", "none"),
         algorithm.predictor != "none", algorithm.positive_scale, algorithm.predictor_bias,
         algorithm.symmetric and algorithm.predictor != "none",
     )  # fmt: skip
-    start = {"head.weight": inputs + 1, "predictor.weight": inputs + 1 + actions, "hidden_0.bias": inputs,
+    start = {"head.weight": inputs + 1, "predictor.weight": inputs + 1 + actions,
              "main_norm.weight": norm_row, "main_norm.bias": norm_row + 1,
              "predictor_norm.weight": bias_row - 2, "predictor_norm.bias": bias_row - 1}  # fmt: skip
+    start = {name: below + row for name, row in start.items()}
+    start |= {"hidden_0.bias": obs_dim, "hidden_1.weight": obs_dim + 1, "hidden_1.bias": below}
     places = []
     for name, shape in network.shapes.items():
         if name == "hidden_0.weight":
             place = np.arange(shape[0])[:, None] + width * np.arange(shape[1])
         elif name in ("head.bias", "predictor.bias"):
-            place = bias_row * width + (actions if name == "predictor.bias" else 0) + np.arange(shape[0])
+            place = (below + bias_row) * width + (actions if name == "predictor.bias" else 0) + np.arange(shape[0])
         else:
             place = width * (start[name] + np.arange(shape[0] if len(shape) == 2 else 1)[:, None]) + np.arange(shape[-1])
         places.append(place.ravel())
     shaping = 0 if algorithm.detached_predictor else outputs
-    lengths = Lengths(*((0,) * n for n in (inputs, actions, outputs, actions + outputs, shaping)))
+    lengths = Lengths(*((0,) * n for n in (inputs, actions, outputs, actions + outputs, shaping, obs_dim - inputs)))
     return structure, lengths, np.concatenate(places)
 
 
@@ -87,61 +95,7 @@ class Lengths(NamedTuple):
     outputs: tuple
     heads: tuple  # both paths'
     shaping: tuple  # the outputs whose gradient goes on into the hidden layer: all, or none
-
-
-class Net(NamedTuple):
-    """One set of parameters and what is derived from it once a step."""
-
-    params: np.ndarray  # (rows, features)
-    heads: np.ndarray  # (heads, features): gain * w
-    affines: np.ndarray  # (4, features): each path's gain and offset
-    shifts: np.ndarray  # (heads,): sum(gain * w)
-    constants: np.ndarray  # (heads,): offset . w + bias
-
-
-class Branch(NamedTuple):
-    """One state of every transition, s or s', on its way through a network and back."""
-
-    x: np.ndarray  # (inputs, batch)
-    dots: np.ndarray  # (heads, batch): heads without their constants
-    moments: np.ndarray  # (4, batch): of the features, see `heads_forward`
-    norms: np.ndarray  # (4, batch): each path's scale and mean
-    slopes: np.ndarray  # (2 * heads, batch): only where norms come first
-    prediction: np.ndarray  # (2, batch): the predictor's scale and bias
-    value: np.ndarray  # (batch,): Q of the action, without the predictor
-    deltas: np.ndarray  # (heads, batch): d loss / d head
-    factors: np.ndarray  # (5, batch): see `heads_backward`
-    action: np.ndarray  # (batch,): the one taken, or the best
-    order: np.ndarray  # (batch + 1,): rows sorted by action, one to spare
-    starts: np.ndarray  # (actions + 1,): where in `order` each action's rows start
-
-
-@njit(**FAST)
-def matrix(rows, columns, dtype):
-    """Zeros (rows, columns) that start at a cache line."""
-    memory = np.zeros(rows * columns + 64, dtype)
-    skip = (-memory.ctypes.data % 64) // memory.itemsize
-    return memory[skip : skip + rows * columns].reshape((rows, columns))
-
-
-@njit(**FAST)
-def new_net(structure, params):
-    heads, width = structure.heads[0] + 2, params.shape[1]
-    derived = matrix(heads + 6, width, params.dtype)
-    sums = np.zeros((2, heads), params.dtype)
-    return Net(params, derived[:heads], derived[heads : heads + 4], sums[0], sums[1])
-
-
-@njit(**FAST)
-def new_branch(structure, columns, dtype):
-    inputs, heads = structure.inputs, structure.heads[0] + 2
-    rows = matrix(inputs + 4 * heads + 16, columns, dtype)
-    x, rest = rows[:inputs], rows[inputs:]
-    dots, deltas, slopes, rest = rest[:heads], rest[heads : 2 * heads], rest[2 * heads : 4 * heads], rest[4 * heads :]
-    return Branch(
-        x, dots, rest[:4], rest[4:8], slopes, rest[8:10], rest[10], deltas, rest[11:16],
-        np.zeros(columns, np.int32), np.zeros(columns + 1, np.int64), np.zeros(structure.heads[0] + 1, np.int64),
-    )  # fmt: skip
+    below: tuple  # inputs of the first of two hidden layers
 
 
 @njit(**FAST)
@@ -197,6 +151,7 @@ def forward(structure, net, branch, lengths, wanted):
 
     wanted: a tuple as long as there are heads to compute, the actions' or all.
     """
+    below_forward(net.below, branch.observations, structure.features, lengths.below, branch.below, branch.x)
     x, norms, dots = branch.x, branch.norms, branch.dots
     floor = x.dtype.type(-np.inf if structure.norm_first else 0)
     heads_forward(net.params, x, structure.features, floor, net.heads, lengths.inputs, wanted, dots, branch.moments)

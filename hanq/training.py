@@ -42,8 +42,8 @@ def train(
     seeds: the agents' seeds, where one dataset is shared by all; default: each dataset's own.
     gradient_steps, batch_size: length of training; transitions a step.
     eval_every, eval_episodes: gradient steps between evaluations; greedy episodes in each.
-    engine: "torch" (reference), "fused" (compiled, CPU, one hidden layer) or "auto": fused where
-    it applies; curves.attrs says which. device: where torch computes, default the CPU.
+    engine: "torch" (reference), "fused" (compiled, CPU) or "auto": fused on the CPU, else
+    torch; curves.attrs says which. device: where torch computes, default the CPU.
     progress: show a bar on any run over a few seconds. checkpoint: a file that is written as
     the run goes on; where it exists the run goes on from it, to bit-identical curves.
 
@@ -65,7 +65,7 @@ def train(
     axes["seed"] = _agent_seeds(dataset, seeds)
     agents = _agents(axes, dataset)
     network = Network(algorithm, dataset.obs_dim, dataset.action_count)
-    engine = _engine(engine, algorithm, device)(network, agents, dataset, counts["batch_size"], device)
+    engine = _engine(engine, device)(network, agents, dataset, counts["batch_size"], device)
     fingerprint = _fingerprint(algorithm, dataset, axes, counts, engine.name)
     hidden = not progress or bool(os.environ.get("TQDM_DISABLE"))  # the notebook's bar does not ask
     with tqdm(total=counts["gradient_steps"], unit="step", delay=PROGRESS_DELAY, disable=hidden) as bar:
@@ -151,14 +151,13 @@ def _agents(axes, dataset):
     return Agents(columns.pop("seed").astype(np.int64), datasets, **columns)
 
 
-def _engine(name, algorithm, device):
-    """The engine of that name; "auto" is the fused one wherever it applies."""
+def _engine(name, device):
+    """The engine of that name; "auto" is the fused one on the CPU."""
     if name not in ("auto", *ENGINES):
         raise ValueError(f"engine={name!r} is unknown: use one of {('auto', *ENGINES)}")
-    fused_applies = device in (None, "cpu") and algorithm.hidden_layers == 1
+    fused_applies = device in (None, "cpu")
     if name == "fused" and not fused_applies:
-        raise ValueError(f"engine='fused' needs the CPU and hidden_layers=1, but device={device!r} and "
-                         f"hidden_layers={algorithm.hidden_layers}: use 'torch'")  # fmt: skip
+        raise ValueError(f"engine='fused' needs the CPU, but device={device!r}: use 'torch'")
     if name == "auto":
         name = "fused" if fused_applies else "torch"
     return ENGINES[name]

@@ -48,9 +48,11 @@ def multiply_add(builder, a, b, c):
 
 
 def pointer(context, builder, array_type, array, row, column):
-    """Address of array[row, column] of a C-contiguous array, unchecked."""
+    """Address of array[row, column] of a contiguous array, or of the transpose of one, unchecked."""
     array = context.make_array(array_type)(context, builder, array)
-    width = cgutils.unpack_tuple(builder, array.shape)[1]
+    height, width = cgutils.unpack_tuple(builder, array.shape)
+    if array_type.layout == "F":
+        row, column, width = column, row, height
     return builder.gep(array.data, [builder.add(builder.mul(row, width), column)])
 
 

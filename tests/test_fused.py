@@ -46,6 +46,10 @@ VARIANTS |= {
     f"HANQ {main}-{predictor}{' first' * first}": replace(HANQ, main_norm=main, predictor_norm=predictor, norm_first=first)
     for main, predictor, first in product(NORMS, NORMS, (False, True))
 }
+VARIANTS |= {
+    f"{name}, two layers": replace(VARIANTS[name], hidden_layers=2)
+    for name in ("DQN", "DQN-LN", "DQN-L2N", "PQN", "SSANQ", "HANQ", "HANQ symmetric", "HANQ semi", "HANQ l2-layer first")
+}
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -69,7 +73,7 @@ def test_parameters_agree_with_reference_after_1_10_and_200_steps(name):
     assert np.quantile(distance, 0.6) < 1e-3
 
 
-@pytest.mark.parametrize("name", ["DQN", "HANQ"])
+@pytest.mark.parametrize("name", ["DQN", "HANQ", "DQN-LN, two layers", "HANQ, two layers"])
 def test_networks_of_the_papers_size_agree_with_reference(name):
     agents = grid(weight_decay=0.0)
     ours, theirs, start = engines(VARIANTS[name], agents, batch_size=128)
@@ -84,7 +88,7 @@ def algorithms(**fixed):
 
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
-    algorithms(hidden_layers=1), st.sampled_from([1, 2, 7, 16, 33, 64]), st.sampled_from([1, 2, 7, 16, 33]),
+    algorithms(), st.sampled_from([1, 2, 7, 16, 33, 64]), st.sampled_from([1, 2, 7, 16, 33]),
     st.sampled_from([(3, 3), (1, 2)]),
 )  # fmt: skip
 def test_any_algorithm_of_any_size_agrees_with_reference(fields, width, batch_size, sizes):
@@ -112,6 +116,8 @@ DOUBLE = {
     "rate last, semi, square": replace(HANQ, rate_first=False, hyperobjective="semi", rate_form="square"),
     "raw": replace(HANQ, rate_form="raw", hyper_beta_2=0.9, hyper_second_moment=1e-8),
     "without norms or bias": replace(HANQ, main_norm="none", predictor_norm="none", predictor_bias=False),
+    "two layers": replace(HANQ, hidden_layers=2),
+    "two layers, norms first": replace(HANQ, hidden_layers=2, norm_first=True, symmetric=True),
 }
 
 
@@ -170,21 +176,22 @@ def assert_identical(a, b):
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name), strict=True)
 
 
-def test_threads_and_companions_change_no_bit():
-    agents = grid()
-    ours, _, start = engines(HANQ, agents, 32)
+@pytest.mark.parametrize("name", ["HANQ", "HANQ, two layers"])
+def test_threads_and_companions_change_no_bit(name):
+    agents, algorithm = grid(), VARIANTS[name]
+    ours, _, start = engines(algorithm, agents, 32)
     together = ours.advance(start, 30)
     for ours.threads in (1, 3):
         assert_identical(ours.advance(start, 30), together)
     for i in (0, 5):
         alone = Agents(*(column[i : i + 1] for column in agents))
-        engine, _, begin = engines(HANQ, alone, 32)
+        engine, _, begin = engines(algorithm, alone, 32)
         after = engine.advance(begin, 30)
         for name in State._fields[1:]:
             np.testing.assert_array_equal(getattr(after, name)[0], getattr(together, name)[i])
 
 
-@pytest.mark.parametrize("name", ["DQN", "HANQ"])
+@pytest.mark.parametrize("name", ["DQN", "HANQ", "HANQ, two layers"])
 def test_a_run_in_two_segments_is_the_same_run(name):
     ours, _, start = engines(VARIANTS[name], grid(), 32)
     assert_identical(ours.advance(ours.advance(start, 40), 60), ours.advance(start, 100))
@@ -204,7 +211,7 @@ def test_advancing_leaves_the_given_state_as_it_was():
     assert_identical(start, copy)
 
 
-@pytest.mark.parametrize("name", ["DQN", "HANQ", "PQN"])
+@pytest.mark.parametrize("name", ["DQN", "HANQ", "PQN", "HANQ, two layers", "PQN, two layers"])
 def test_nan_spreads_as_in_the_reference_and_stays_in_its_agent(name):
     agents = grid()
     ours, theirs, start = engines(replace(VARIANTS[name], hidden_features=24), agents, 20)
@@ -224,11 +231,6 @@ def test_a_learning_rate_that_diverges_ends_in_numbers_or_nan_as_in_the_referenc
     ours, theirs, start = engines(replace(DQN, hidden_features=24), agents, 20)
     mine, after = ours.advance(start, 4), theirs.advance(start, 4)
     np.testing.assert_array_equal(np.isfinite(mine.params).all(1), np.isfinite(after.params).all(1))
-
-
-def test_two_hidden_layers_are_refused_by_name():
-    with pytest.raises(ValueError, match="hidden_layers=2"):
-        engines(replace(HANQ, hidden_layers=2), grid(), 20)
 
 
 FRESH = """

@@ -13,8 +13,8 @@ import hanq
 PACKAGE = Path(hanq.__file__).parent
 LAYERS = [
     ["algorithm", "environments", "generator", "records", "population", "sources"],
-    ["dataset", "reference", "forward", "evaluation", "fused", "kernels", "backward", "passes", "optimiser", "vector",
-     "checkpoint"],
+    ["dataset", "reference", "forward", "evaluation", "fused", "kernels", "backward", "passes", "dense", "memory",
+     "optimiser", "vector", "checkpoint"],
     ["run", "training"],
     ["scores", "plots"],
     ["paper"],

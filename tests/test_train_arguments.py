@@ -1,6 +1,7 @@
 """Promise: hanq.train refuses what it cannot do, naming the argument, its value and what is allowed."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,6 +81,17 @@ def test_more_steps_between_evaluations_than_steps_are_refused():
 def test_an_unknown_engine_is_refused():
     for engine in ("jax", "", None, 3):
         assert_refused(f"engine={engine!r} is unknown", "'auto'", "'torch'", engine=engine)
+
+
+def test_the_fused_engine_refuses_another_device():
+    assert_refused("engine='fused' needs the CPU", "device='cuda'", "'torch'", engine="fused", device="cuda")
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_on_a_cpu_auto_is_the_fused_engine(layers):
+    for device in (None, "cpu"):
+        run = train(algorithm=replace(DQN, hidden_layers=layers), engine="auto", device=device)
+        assert run.curves.attrs["engine"] == "fused"
 
 
 def test_what_is_no_algorithm_or_dataset_is_refused():

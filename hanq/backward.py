@@ -2,7 +2,7 @@
 
 from numba import njit
 
-from hanq.dense import below_backward, transpose
+from hanq.dense import below_backward, turn_back
 from hanq.kernels import FAST, heads_backward, normed_heads_backward
 from hanq.passes import L2
 
@@ -92,7 +92,7 @@ def backward(structure, net, branch, lengths, result):
     for path in range(1 + (len(lengths.shaping) > 0)):
         normaliser_backward(structure, net, branch, path, factors[1], factors[2])
     heads_backward(net.params, branch.x_back, net.heads, factors, branch.order, branch.starts,
-                   lengths.inputs, lengths.outputs, lengths.shaping, result, branch.below.d_z)  # fmt: skip
+                   lengths.inputs, lengths.outputs, lengths.shaping, result, branch.below)  # fmt: skip
     for path in range(2):
         if structure.norm[path] == 1:
             unfold(structure, net, branch, path, result)
@@ -105,12 +105,11 @@ def norm_first_backward(structure, net, branch, lengths, result):
     for path in range(2):
         normaliser_backward(structure, net, branch, path, branch.factors[2 * path], branch.factors[2 * path + 1])
     normed_heads_backward(net.params, branch.x_back, structure.batch, net.affines, branch.norms, branch.factors, branch.deltas,
-                          0, 0, structure.norm_row[0], True, lengths.inputs, lengths.actions, result, branch.below.d_z)  # fmt: skip
+                          0, 0, structure.norm_row[0], True, lengths.inputs, lengths.actions, result, branch.below)  # fmt: skip
     normed_heads_backward(net.params, branch.x_back, structure.batch, net.affines, branch.norms, branch.factors, branch.deltas,
                           1, structure.heads[0], structure.norm_row[1], len(lengths.shaping) > 0,
-                          lengths.inputs, lengths.outputs, result, branch.below.d_z)  # fmt: skip
+                          lengths.inputs, lengths.outputs, result, branch.below)  # fmt: skip
     result[: structure.bias_row, structure.features :] = 0  # a norm's mean leaks into the padding
-    branch.below.d_z[:, structure.features :] = 0
 
 
 @njit(**FAST)
@@ -122,9 +121,7 @@ def gradient(structure, net, branch, lengths, errors, predicted, every):
     result = every[structure.below :]
     result[:] = 0
     head_errors(structure, branch, errors, predicted)
-    if len(lengths.below):
-        transpose(branch.x, branch.x_back)
-        branch.below.d_z[:] = 0
+    turn_back(branch.below, branch.x)
     if structure.norm_first:
         norm_first_backward(structure, net, branch, lengths, result)
     else:
@@ -133,6 +130,5 @@ def gradient(structure, net, branch, lengths, errors, predicted, every):
     for k in range(structure.heads[0] + 2):
         for r in range(structure.batch):
             biases[k] += branch.deltas[k, r]
-    if len(lengths.below):
-        below_backward(net.below, branch.observations, structure.features, structure.batch, lengths.below,
-                       branch.below, every[: structure.below])  # fmt: skip
+    below_backward(net.below, branch.observations, structure.features, structure.batch, lengths.below,
+                   branch.below, every[: structure.below])  # fmt: skip

@@ -7,6 +7,7 @@ Pendulum; the least of several repetitions. Ratios come from one run on one mach
 import importlib.util
 import resource
 import time
+from dataclasses import replace
 
 import numba
 import numpy as np
@@ -14,13 +15,13 @@ import torch
 from torch import nn
 
 from hanq import fused, records, reference
-from hanq.algorithm import DQN, HANQ, Network
+from hanq.algorithm import DQN, DQN_LN, HANQ, Network
 from hanq.dataset import collect
 from hanq.population import Agents, initial_state
 
 BATCH, DISCOUNT = 128, 0.99
 REPETITIONS = 5
-COLUMNS = "{:<46} {:>9} {:>9} {:>9}"
+COLUMNS = "{:<50} {:>9} {:>9} {:>9}"
 
 
 def least_seconds(function):
@@ -90,6 +91,9 @@ def table(data):
 
         rows.append(("HANQ, hyper_lr 0: JAX jit, vmap, scan", jax_microseconds(data, 64, 100), fast["HANQ, hyper_lr 0"]))
     rows.append(("HANQ, residual hypergradient", None, fast["HANQ, residual hypergradient"]))
+    deep = replace(DQN_LN, hidden_layers=2)
+    rows.append(("DQN-LN, two hidden layers: torch engine, 64 agents",
+                 engine_microseconds(reference.Engine, deep, data, 64, 5), engine_microseconds(fused.Engine, deep, data, 64, 50)))  # fmt: skip
     for agents in (8, 64, 512):
         microseconds = engine_microseconds(fused.Engine, HANQ, data, agents, 100, hyper_lr=0.1)
         rows.append((f"HANQ, residual hypergradient, {agents} agents", None, microseconds))

@@ -1,7 +1,8 @@
 """The first of two hidden layers and the weights above it: matrix products of one minibatch.
 
 Forward they make the pre-activations on which `passes` goes on as on a network's inputs; the way
-back starts from the gradient by these. With one hidden layer all of this is empty.
+back starts from the gradient by these. With one hidden layer `below` is None, and what asks
+for it is not even compiled.
 """
 
 from numba import njit
@@ -70,14 +71,25 @@ def first_backward(x, h, d_h, batch, inputs, gradient):
 @njit(**FAST)
 def below_forward(params, observations, features, inputs, below, z):
     """Pre-activations of the last hidden layer without its biases, into z (features, batch)."""
-    first_forward(params, observations, features, inputs, below.h)
-    product(params[len(inputs) + 1 :], below.h, features, z)
+    if below is not None:
+        first_forward(params, observations, features, inputs, below.h)
+        product(params[len(inputs) + 1 :], below.h, features, z)
+
+
+@njit(**FAST)
+def turn_back(below, z):
+    """Ready for the way back: z of the branch whose turn it is, and no gradient yet."""
+    if below is not None:
+        transpose(z, below.z_back)
+        below.d_z[:] = 0
 
 
 @njit(**FAST)
 def below_backward(params, observations, features, batch, inputs, below, gradient):
     """Gradient, (rows, features), of all below the last hidden layer, from below.d_z."""
-    first_again(params, observations, batch, inputs, below.h_back)
-    product(below.d_z.T, below.h_back, batch, gradient[len(inputs) + 1 :])
-    product(below.d_z, params[len(inputs) + 1 :], features, below.d_h)
-    first_backward(observations, below.h_back, below.d_h, batch, inputs, gradient)
+    if below is not None:
+        below.d_z[:, features:] = 0  # a norm's mean leaks into the padding
+        first_again(params, observations, batch, inputs, below.h_back)
+        product(below.d_z.T, below.h_back, batch, gradient[len(inputs) + 1 :])
+        product(below.d_z, params[len(inputs) + 1 :], features, below.d_h)
+        first_backward(observations, below.h_back, below.d_h, batch, inputs, gradient)

@@ -129,7 +129,7 @@ def step(structure, hyper, learner, table, seed, lengths, rates, lagging, gradie
 
 
 @njit(inline="always", **FAST)
-def new_learner(structure, vectors, places, moving):
+def new_learner(structure, below, vectors, places, moving):
     """A `Learner` from vectors (5, size) whose elements belong at `places` of the matrices."""
     width = (structure.features + LANES - 1) // LANES * LANES
     columns = (structure.batch + LANES - 1) // LANES * LANES
@@ -139,7 +139,7 @@ def new_learner(structure, vectors, places, moving):
         flat = memory[k * rows : (k + 1) * rows].reshape(-1)
         for i in range(len(places)):
             flat[places[i]] = vectors[k, i]
-    batch, below = matrix(5, columns, dtype), new_below(structure, width, columns, dtype)
+    batch = matrix(5, columns, dtype)
     return Learner(
         new_net(structure, memory[:rows]), new_net(structure, memory[rows : 2 * rows]),
         memory[2 * rows : 3 * rows], memory[3 * rows : 4 * rows], memory[4 * rows : 5 * rows],
@@ -153,13 +153,13 @@ def compiled(version):
     """`train_agent`; its cache on disk belongs to one version of the sources."""
 
     @njit(nogil=True, cache=True, fastmath=FAST["fastmath"], error_model="numpy")
-    def train_agent(structure, hyper, lengths, places, table, seed, rates, first_step, steps, moving, vectors):
+    def train_agent(structure, hyper, lengths, places, table, seed, rates, first_step, steps, moving, below, vectors):
         """Gradient steps of one agent, in place.
 
-        moving: the learning rate and hyper-Adam's moments. vectors: (5, size), in `State`'s order.
+        moving: the learning rate and hyper-Adam's moments. below: see `new_below`. vectors: (5, size), in `State`'s order.
         """
         _ = version
-        learner = new_learner(structure, vectors, places, moving)
+        learner = new_learner(structure, below, vectors, places, moving)
         apart = not np.array_equal(vectors[0], vectors[1])  # from the first step on they agree
         for gradient_step in range(first_step, first_step + steps):
             lagging = rates.target_rate != 1 or apart and gradient_step == first_step
@@ -205,7 +205,7 @@ class Engine:
         def train(i):
             table, seed = self.tables[self.agents.datasets[i]], self.agents.seeds[i]
             train_agent(self.structure, self.hyper, self.lengths, self.places, table, seed, self.rates[i],
-                        state.gradient_step + 1, steps, moving[i], vectors[i])  # fmt: skip
+                        state.gradient_step + 1, steps, moving[i], new_below(self.structure, self.dtype), vectors[i])  # fmt: skip
 
         with ThreadPoolExecutor(self.threads) as pool:
             list(pool.map(train, range(len(vectors))))

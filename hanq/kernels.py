@@ -12,7 +12,7 @@ are padded to whole vectors. `inputs`, `outputs`, ... are tuples that matter by 
 
 Above another hidden layer there are no inputs: params start with the biases, and x holds the
 pre-activations but for these, (features, batch) forward and (batch, features) backward, where
-d_x, of the same shape, receives the gradient by them.
+below.d_z, of the same shape, receives the gradient by them. Otherwise `below` is None.
 """
 
 from numba import njit
@@ -67,7 +67,7 @@ def heads_forward(params, x, features, floor, heads, inputs, outputs, dots, mome
 
 
 @njit(**FAST)
-def heads_backward(params, x, heads, factors, order, starts, inputs, outputs, shaping, gradient, d_x):
+def heads_backward(params, x, heads, factors, order, starts, inputs, outputs, shaping, gradient, below):
     """Gradient of the hidden layer and the heads, where normalisation follows the ReLU.
 
     d loss / d h = factors[0] * head of the row's action + factors[1] + factors[2] * h
@@ -92,8 +92,8 @@ def heads_backward(params, x, heads, factors, order, starts, inputs, outputs, sh
                 factor = at(factors, 0, r)
                 d_h = affine(factor * head + at(factors, 1, r) + at(factors, 2, r) * h, factors, 3, r, predictor)
                 d_before = gate(before_relu, d_h)
-                if len(inputs) == 0:
-                    store(d_x, r, c, d_before)
+                if below is not None:
+                    store(below.d_z, r, c, d_before)
                 d_weights = add_multiples(d_weights, x, 0, r, d_before)
                 d_constant = d_constant + d_before
                 d_head = d_head + factor * h
@@ -131,7 +131,7 @@ def normed_heads_forward(params, x, features, heads, affines, norms, path, first
 
 @njit(**FAST)
 def normed_heads_backward(params, x, batch, affines, norms, factors, deltas, path, first_head, norm_row,
-                          shaping, inputs, outputs, gradient, d_x):  # fmt: skip
+                          shaping, inputs, outputs, gradient, below):  # fmt: skip
     """Add one path's gradient where its normalisation stands before the ReLU.
 
     deltas: (heads, batch) d loss / d head. factors: (4, batch), the path's in rows 2 path and
@@ -156,8 +156,8 @@ def normed_heads_backward(params, x, batch, affines, norms, factors, deltas, pat
             d_heads = add_multiples(d_heads, deltas, first_head, r, at_least(v, 0))
             lost = at(factors, 2 * path, r) + at(factors, 2 * path + 1, r) * before_norm
             d_before = scale * gain * d_v + lost
-            if shaping and len(inputs) == 0:
-                store(d_x, r, c, load(d_x, r, c) + d_before)
+            if below is not None:
+                store(below.d_z, r, c, load(below.d_z, r, c) + (d_before if shaping else nothing))
             d_weights = add_multiples(d_weights, x, 0, r, d_before)
             d_constant = d_constant + d_before
         if shaping:

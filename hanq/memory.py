@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from hanq.kernels import FAST
+from hanq.vector import LANES
 
 
 @njit(**FAST)
@@ -26,12 +27,13 @@ class Below(NamedTuple):
     d_z: np.ndarray  # (batch, features): gradient by those
 
 
-@njit(**FAST)
-def new_below(structure, width, columns, dtype):
-    """A `Below` for features and rows padded to `width` and `columns`; empty where not needed."""
-    size = (width, columns) if structure.below else (0, 0)
-    back = matrix(4 * size[1], size[0], dtype).reshape((4, size[1], size[0]))
-    return Below(matrix(*size, dtype), back[0], back[1], back[2], back[3])
+def new_below(structure, dtype):
+    """A `Below`, or None for one hidden layer: made in Python, for what is None is not compiled."""
+    if structure.below == 0:
+        return None
+    width, columns = (-(-size // LANES) * LANES for size in (structure.features, structure.batch))
+    back = matrix.py_func(4 * columns, width, dtype).reshape((4, columns, width))
+    return Below(matrix.py_func(width, columns, dtype), *back)
 
 
 class Net(NamedTuple):
@@ -52,7 +54,7 @@ class Branch(NamedTuple):
     observations: np.ndarray  # (obs_dim, batch)
     x: np.ndarray  # (inputs, batch), which are those, or (features, batch) from the layer below
     x_back: np.ndarray  # (inputs, batch) or (batch, features)
-    below: Below
+    below: Below  # or None
     dots: np.ndarray  # (heads, batch): heads without their constants
     moments: np.ndarray  # (4, batch): of the features, see `heads_forward`
     norms: np.ndarray  # (4, batch): each path's scale and mean
@@ -80,8 +82,9 @@ def new_branch(structure, below, columns, dtype):
     inputs, heads = structure.obs_dim, structure.heads[0] + 2
     rows = matrix(inputs + 4 * heads + 16, columns, dtype)
     observations, rest = rows[:inputs], rows[inputs:]
-    x = matrix(len(below.h), columns, dtype) if structure.below else observations
-    x_back = below.z_back if structure.below else observations
+    x, x_back = observations, observations
+    if below is not None:
+        x, x_back = matrix(len(below.h), columns, dtype), below.z_back
     dots, deltas, slopes, rest = rest[:heads], rest[heads : 2 * heads], rest[2 * heads : 4 * heads], rest[4 * heads :]
     return Branch(
         observations, x, x_back, below, dots, rest[:4], rest[4:8], slopes, rest[8:10], rest[10], deltas, rest[11:16],

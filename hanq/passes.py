@@ -151,8 +151,7 @@ def forward(structure, net, branch, lengths, wanted):
 
     wanted: a tuple as long as there are heads to compute, the actions' or all.
     """
-    if len(lengths.below):
-        below_forward(net.below, branch.observations, structure.features, lengths.below, branch.below, branch.x)
+    below_forward(net.below, branch.observations, structure.features, lengths.below, branch.below, branch.x)
     x, norms, dots = branch.x, branch.norms, branch.dots
     floor = x.dtype.type(-np.inf if structure.norm_first else 0)
     heads_forward(net.params, x, structure.features, floor, net.heads, lengths.inputs, wanted, dots, branch.moments)

@@ -48,7 +48,8 @@ VARIANTS |= {
 }
 VARIANTS |= {
     f"{name}, two layers": replace(VARIANTS[name], hidden_layers=2)
-    for name in ("DQN", "DQN-LN", "DQN-L2N", "PQN", "SSANQ", "HANQ", "HANQ symmetric", "HANQ semi", "HANQ l2-layer first")
+    for name in ("DQN", "DQN-LN", "DQN-L2N", "PQN", "SSANQ", "HANQ", "HANQ symmetric", "HANQ semi", "HANQ l2-layer first",
+                 "detached first with layer")  # fmt: skip
 }
 
 

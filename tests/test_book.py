@@ -26,7 +26,8 @@ def source(cell):
 
 
 def test_there_are_notebooks():
-    assert {path.stem for path in NOTEBOOKS} >= {"intro", "q-learning", "asymmetry"}
+    chapters = {"intro", "q-learning", "asymmetry", "normalization", "hypergradients", "hanq", "ablations", "reproduction"}
+    assert {path.stem for path in NOTEBOOKS} >= chapters
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -16,7 +16,7 @@ def main(arguments=None):
     reproduce.add_argument("--env", help="only the rows of this environment")
     reproduce.add_argument("--out", default="book/results", help="folder of the result files")
     reproduce.add_argument("--quick", action="store_true", help="a few seeds and steps, to try the command")
-    reproduce.add_argument("--engine", default="auto", help="auto, fused or torch")
+    reproduce.add_argument("--engine", default="auto", help="auto, fused, torch or torch-compiled")
     compare = commands.add_parser("ledger", help="every score of the paper beside ours")
     compare.add_argument("--csv", action="store_true", help="as comma-separated values")
     compare.add_argument("--results", default="book/results", help="folder of the result files")

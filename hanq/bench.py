@@ -85,6 +85,8 @@ def table(data):
         ("DQN, target network: plain PyTorch loop", plain_loop_microseconds(data), fast["DQN, target network"]),
         ("HANQ, hyper_lr 0: torch engine, 64 agents",
          engine_microseconds(reference.Engine, HANQ, data, 64, 10), fast["HANQ, hyper_lr 0"]),
+        ("HANQ, hyper_lr 0: the same compiled, 64 agents",
+         engine_microseconds(reference.CompiledEngine, HANQ, data, 64, 10), fast["HANQ, hyper_lr 0"]),
     ]  # fmt: skip
     if importlib.util.find_spec("jax"):
         from hanq.bench_jax import jax_microseconds  # JAX is no dependency

@@ -203,7 +203,7 @@ def step(network, agents, state, batch, hypergradients):
 class Engine:
     """The population trained by `step`, on any PyTorch device."""
 
-    name = "torch"
+    name, step = "torch", staticmethod(step)
 
     def __init__(self, network, agents, dataset, batch_size, device=None):
         self.network, self.batch_size, self.size = network, batch_size, dataset.size
@@ -226,8 +226,18 @@ class Engine:
         """`steps` gradient steps on from a state of NumPy arrays, to another."""
         state = to_torch(state, self.device)
         for batch in self.batches(state.gradient_step + 1, steps):
-            state = step(self.network, self.agents, state, batch, self.hypergradients)
+            state = self.step(self.network, self.agents, state, batch, self.hypergradients)
         return State(*(value.cpu().numpy() if torch.is_tensor(value) else value for value in state))
+
+
+class CompiledEngine(Engine):
+    """The same through `torch.compile`: needs a C++ compiler, and some seconds before the first step."""
+
+    name = "torch-compiled"
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.step = torch.compile(step)  # here, not on import: it takes a second to load
 
 
 def to_torch(record, device):

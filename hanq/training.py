@@ -21,7 +21,7 @@ from hanq.evaluation import evaluate
 from hanq.population import Agents, initial_state
 from hanq.run import GRID, Run
 
-ENGINES = {"torch": reference.Engine, "fused": fused.Engine}
+ENGINES = {engine.name: engine for engine in (reference.Engine, reference.CompiledEngine, fused.Engine)}
 VARIABLES = ("return_", "msbe", "effective_learning_rate", "scale")
 SEGMENT_SECONDS = 1.0  # how long an engine may be away: what Ctrl-C waits for
 CHECKPOINT_SECONDS = 20
@@ -42,8 +42,9 @@ def train(
     seeds: the agents' seeds, where one dataset is shared by all; default: each dataset's own.
     gradient_steps, batch_size: length of training; transitions a step.
     eval_every, eval_episodes: gradient steps between evaluations; greedy episodes in each.
-    engine: "torch" (reference), "fused" (compiled, CPU) or "auto": fused on the CPU, else
-    torch; curves.attrs says which. device: where torch computes, default the CPU.
+    engine: "torch" (reference), "torch-compiled" (the same through torch.compile), "fused"
+    (Numba, CPU) or "auto": fused on the CPU, else torch; curves.attrs says which.
+    device: where torch computes, default the CPU.
     progress: show a bar on any run over a few seconds. checkpoint: a file that is written as
     the run goes on; where it exists the run goes on from it, to bit-identical curves.
 

@@ -1,5 +1,6 @@
 """Promise: either engine gives the paper's results: step by step on its data, and as curves."""
 
+import shutil
 from dataclasses import replace
 from functools import cache
 from itertools import product
@@ -103,3 +104,19 @@ def test_curves_of_both_engines_agree_over_2000_steps(algorithm, rates):
         assert len(difference_of_pairs) == 12 and np.isfinite(difference_of_pairs).all()
         mean, half_width = difference_of_pairs.mean(), scipy.stats.t.ppf(0.995, 11) * scipy.stats.sem(difference_of_pairs)
         assert abs(mean) + half_width < margin, (name, mean, half_width)
+
+
+@pytest.mark.filterwarnings("default::DeprecationWarning:torch")  # torch warns of itself
+@pytest.mark.skipif(not (shutil.which("c++") or shutil.which("g++")), reason="torch.compile needs a C++ compiler")
+def test_compiled_torch_engine_agrees_with_the_reference():
+    data = collected("Pendulum")
+    one = np.ones(2)
+    agents = Agents(np.arange(2), np.arange(2), 1e-3 * one, 0.1 * one, one, 0.99 * one, 0 * one)
+    network = Network(replace(HANQ, hidden_features=16), data.obs_dim, data.action_count)
+    start = initial_state(network, agents)
+    ours, theirs = (
+        engine(network, agents, data, 16).advance(start, 10) for engine in (reference.CompiledEngine, reference.Engine)
+    )
+    np.testing.assert_allclose(ours.params, theirs.params, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(ours.learning_rate, theirs.learning_rate, rtol=1e-3)
+    assert (ours.learning_rate != start.learning_rate).all()

@@ -23,7 +23,7 @@ LEARNING_RATES = [
 ]  # section 11
 TARGET_RATES = [1.0, 1e-1, 1e-2, 1e-3, 1e-4]
 PENALTIES = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-8, 1e-10]  # PQN's l2
-HYPER_LRS = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5]
+HYPER_LRS = [1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5]  # kappa, section 11
 DISCOUNTS = [0.95, 0.9, 0.85, 0.8, 0.75]
 SEEDS = range(30)
 
@@ -88,15 +88,15 @@ TABLES = {
     | {(name, "target_rate=1"): row(algorithm) for name, algorithm in NORMALISED.items()}
     | {("HANQ", "hyper_lr=0.1"): row(HANQ, hyper_lr=0.1)},
     "table2": {("HANQ", ""): row(HANQ, hyper_lr=0.1)}
-    | {(name, ""): row(algorithm, hyper_lr=0.1) for name, algorithm in WITHOUT.items() if not name.endswith("N")},
+    | {(name, ""): row(algorithm, hyper_lr=HYPER_LRS) for name, algorithm in WITHOUT.items() if not name.endswith("N")},
     "table3": {("HANQ", ""): row(HANQ, hyper_lr=0.1)}
-    | {(name, ""): row(algorithm, hyper_lr=0.1) for name, algorithm in WITHOUT.items() if name.endswith("N")},
+    | {(name, ""): row(algorithm, hyper_lr=HYPER_LRS) for name, algorithm in WITHOUT.items() if name.endswith("N")},
     "table4": {(names, "hyper_lr=0"): row(pair(names)) for names in NORM_PAIRS},
     "table6": {(f"{name} 3-layer", "target_rate=1"): row(deep(algorithm)) for name, algorithm in NORMALISED.items()}
     | {(f"{name} 3-layer", BEST): row(deep(algorithm), target_rate=TARGET_RATES) for name, algorithm in NORMALISED.items()},
     "table7": {
         ("HANQ", "residual hyperobjective"): row(HANQ, hyper_lr=0.1),
-        ("HANQ", "semi-gradient hyperobjective"): row(replace(HANQ, hyperobjective="semi"), hyper_lr=0.1),
+        ("HANQ", "semi-gradient hyperobjective"): row(replace(HANQ, hyperobjective="semi"), hyper_lr=HYPER_LRS),
     },
     "table8": {
         ("DQN", f"hyper_lr={text}; {BEST_OF_FOUR}"): row(DQN, hyper_lr=float(text), target_rate=TARGET_RATES[:4])

@@ -6,7 +6,7 @@ All on Pendulum, with 60,000 gradient steps (see `hanq.protocol`); "{choice}-{al
 from dataclasses import replace
 
 from hanq.algorithm import DQN, DQN_LN, HANQ
-from hanq.paper import Row
+from hanq.paper import WITHOUT, Row, row
 
 BASELINES = {  # the paper's best rates, half a decade to either side, and what it says of the rest
     "DQN": Row((DQN,), dict(learning_rate=[10**-2, 10**-2.5, 10**-3], target_rate=1e-3)),
@@ -46,6 +46,9 @@ VARIATIONS = {
         "HANQ-second-moment": vary("HANQ", hyper_second_moment=1e-8),  # as in the code of Chandra et al.
         "HANQ-kappa": vary("HANQ", dict(hyper_lr=[1.0, 0.3, 0.1, 0.03, 0.01])),
         "HANQ-finer": vary("HANQ", dict(learning_rate=[10**-1, 10**-1.25, 10**-1.5, 10**-1.75, 10**-2])),
+    },
+    "kappa": {  # Tables 2 and 3 with the kappa that is HANQ's best, where the tables tune it anew
+        name.replace("/", "").replace(" ", "-"): row(algorithm, hyper_lr=0.1) for name, algorithm in WITHOUT.items()
     },
     "datasets": {
         f"{name}-{seed}": replace(row, settings=row.settings | {"learning_rate": row.settings["learning_rate"][1]}, shared_dataset=seed)

@@ -142,6 +142,7 @@ def comparison_table(rows):
 def chosen(line):
     """The settings behind one line of the ledger, in the paper's symbols."""
     parts = [f"α {power_of_ten(line.learning_rate)}"]
+    parts += [f"κ {power_of_ten(line.hyper_lr)}"] if line.hyper_lr > 0 else []
     parts += [f"β {power_of_ten(line.target_rate)}"] if line.target_rate < 1 else []
     parts += [f"ℓ2 {power_of_ten(line.weight_decay)}"] if line.weight_decay > 0 else []
     return ", ".join(parts + ["norm before ReLU"] * bool(line.norm_first))

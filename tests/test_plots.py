@@ -63,7 +63,7 @@ def ledger_lines():
         {
             "label": ["PQN", "none yet"], "paper_mean": [43.3, 9.0], "paper_low": [30.2, 4.0], "paper_high": [57.2, 14.0],
             "ours_mean": [50.0, nan], "ours_low": [40.0, nan], "ours_high": [61.0, nan], "seeds": [30, 0], "overlap": ["yes", ""],
-            "learning_rate": [1e-3, nan], "target_rate": [1.0, nan], "weight_decay": [1e-5, nan], "norm_first": [True, None],
+            "learning_rate": [1e-3, nan], "hyper_lr": [0.1, nan], "target_rate": [1.0, nan], "weight_decay": [1e-5, nan], "norm_first": [True, None],
         }
     )  # fmt: skip
 
@@ -81,5 +81,5 @@ def test_a_comparison_shows_both_means_and_both_intervals_of_every_row(ledger_li
 def test_a_comparison_table_names_what_was_chosen_and_what_is_missing(ledger_lines):
     header, _, first, second = plots.comparison_table(ledger_lines).splitlines()
     assert "overlap" in header
-    assert first == "| PQN | 50.0 (40.0 to 61.0) | 43.3 (30.2 to 57.2) | α $10^{-3}$, ℓ2 $10^{-5}$, norm before ReLU | yes |"
+    assert first == "| PQN | 50.0 (40.0 to 61.0) | 43.3 (30.2 to 57.2) | α $10^{-3}$, κ $10^{-1}$, ℓ2 $10^{-5}$, norm before ReLU | yes |"
     assert second == "| none yet | no result yet | 9.0 (4.0 to 14.0) |  |  |"

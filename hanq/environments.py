@@ -70,13 +70,17 @@ def find(name):
 
 
 @njit(cache=True)
-def reset(code, state, seed, gradient_step, episode):
-    """Draw an evaluation start as Gymnasium's own reset distributes it, into `state`."""
+def reset(code, state, seed, gradient_step, episode, velocity=1.0):
+    """Draw an evaluation start into `state`, distributed as Gymnasium's own reset.
+
+    velocity: Pendulum's is drawn from -velocity to velocity, radians a second; 1 is Gymnasium's.
+    """
     for i in range(4):
         bits = random_bits(seed, EVALUATION, gradient_step, 4 * episode + i)
         state[i] = 2.0 * to_uniform(bits) - 1.0
     if code == PENDULUM:
-        state[0] *= pi  # angle; the velocity is within 1
+        state[0] *= pi  # angle
+        state[1] *= velocity
     elif code == ACROBOT:
         state *= 0.1
     else:

@@ -19,7 +19,7 @@ def compiled(version):
     """(mean_return, bellman_error); their cache on disk belongs to one version of the sources."""
 
     @njit(nogil=True, cache=True)
-    def mean_return(layout, params, code, seed, gradient_step, episodes, horizon):
+    def mean_return(layout, params, code, seed, gradient_step, episodes, horizon, velocity=1.0):
         """Mean return of greedy episodes; their starts are a function of the seed and the step."""
         _ = version
         weights = weights_of(layout, params)
@@ -28,7 +28,7 @@ def compiled(version):
         state = np.empty(4)
         total = 0.0
         for episode in range(episodes):
-            environments.reset(code, state, seed, gradient_step, episode)
+            environments.reset(code, state, seed, gradient_step, episode, velocity)
             for _ in range(horizon):
                 environments.observe(code, state, observation)
                 hidden(layout, weights, observation, before_relu, scratch)
@@ -63,11 +63,12 @@ def compiled(version):
 mean_return, bellman_error = compiled(VERSION)
 
 
-def evaluate(network, agents, dataset, state, episodes):
+def evaluate(network, agents, dataset, state, episodes, velocity=1.0):
     """Mean return, msbe and scale of every agent, each (agents,) float64.
 
     episodes: how many to average over, from starts that depend on the agent's seed and the
-    gradient step alone. Without an environment returns are NaN.
+    gradient step alone; velocity: as `environments.reset` has it. Without an environment
+    returns are NaN.
     """
     network, parameters = with_affine(network, state.params)
     where = layout(network)
@@ -83,7 +84,7 @@ def evaluate(network, agents, dataset, state, episodes):
         if environment is None:
             return np.nan, error, scale
         return_ = mean_return(where, params, environment.code, agents.seeds[agent], state.gradient_step,
-                              episodes, environment.horizon)  # fmt: skip
+                              episodes, environment.horizon, velocity)  # fmt: skip
         return return_, error, scale
 
     with ThreadPoolExecutor(numba.config.NUMBA_NUM_THREADS) as pool:

@@ -38,6 +38,8 @@ class Row:
     """Arguments of `hanq.train`; a sequence is a grid."""
     data: dict = field(default_factory=dict)
     """Arguments of `hanq.collect`, and reward_scale, which multiplies every reward."""
+    evaluation: dict = field(default_factory=dict)
+    """Arguments of `hanq.train` on how agents are evaluated."""
     shared_dataset: int | None = None
     """The seed of one dataset that all agents share; default: each learns from its own seed's."""
 

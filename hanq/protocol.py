@@ -3,7 +3,7 @@
 tuned: a row's grid is searched on seeds that the report does not use, by successive halving;
 where the best learning rate lies at the grid's edge, the grid grows (section 11). The chosen
 point alone is trained on the report's seeds.
-short: the same at 60,000 steps, for the points that the paper leaves open.
+short: the same at 60,000 steps, for most points that the paper leaves open.
 grid: every grid point is trained on the report's seeds; whoever then picks the best of them, as
 the paper does, is optimistic.
 """
@@ -83,7 +83,7 @@ def jobs(name, environment=None):
             for score in columns.itertuples(index=False, name=None)
         ]
     elif name in EXPERIMENTS:
-        protocol = ALL if name in paper.FIGURES else CROSSED if name == "datasets" else SHORT
+        protocol = ALL if name in paper.FIGURES else {"datasets": CROSSED, "starts": TUNED}.get(name, SHORT)
         rows = (paper.FIGURES | variations.VARIATIONS)[name]
         found = [Job(Path(f"{name}-{label}"), "Pendulum", row, protocol) for label, row in rows.items()]
     else:
@@ -129,7 +129,7 @@ def _trained(job, engine, algorithm, settings, round):
     data = _collected(job.environment, round.seeds if shared is None else (shared,), **job.row.data)
     run = train(algorithm, data, **settings, seeds=None if shared is None else round.seeds,
                 gradient_steps=round.gradient_steps, eval_every=round.eval_every,
-                eval_episodes=10, engine=engine, checkpoint=checkpoint)  # fmt: skip
+                eval_episodes=10, **job.row.evaluation, engine=engine, checkpoint=checkpoint)  # fmt: skip
     return run.curves
 
 

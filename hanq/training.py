@@ -6,6 +6,7 @@ import time
 import warnings
 from dataclasses import asdict
 from hashlib import sha256
+from numbers import Real
 from pathlib import Path
 
 import numba
@@ -31,7 +32,7 @@ FLOAT32 = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 def train(
     algorithm, dataset, *, learning_rate, hyper_lr=0.0, target_rate=1.0, discount=0.99, weight_decay=0.0,
-    seeds=None, gradient_steps=200_000, batch_size=128, eval_every=2_000, eval_episodes=10,
+    seeds=None, gradient_steps=200_000, batch_size=128, eval_every=2_000, eval_episodes=10, eval_velocity=1.0,
     engine="auto", device=None, progress=True, checkpoint=None,
 ):  # fmt: skip
     """Train one agent for every seed and every point of the grid, all at once.
@@ -42,6 +43,7 @@ def train(
     seeds: the agents' seeds, where one dataset is shared by all; default: each dataset's own.
     gradient_steps, batch_size: length of training; transitions a step.
     eval_every, eval_episodes: gradient steps between evaluations; greedy episodes in each.
+    eval_velocity: Pendulum only, how fast their starts may be, radians a second; 1 is Gymnasium's.
     engine: "torch" (reference), "torch-compiled" (the same through torch.compile), "fused"
     (Numba, CPU) or "auto": fused on the CPU, else torch; curves.attrs says which.
     device: where torch computes, default the CPU.
@@ -59,6 +61,7 @@ def train(
     counts = {name: positive_integer(name, value) for name, value in counts.items()}
     if eval_every > gradient_steps:
         raise ValueError(f"eval_every={eval_every} is more than gradient_steps={gradient_steps}: nothing would be evaluated")
+    counts["eval_velocity"] = _eval_velocity(dataset.environment, eval_velocity)
     if dataset.environment is None:
         warnings.warn("the dataset names no environment, so score and return_ will be NaN", stacklevel=2)
     values = dict(zip(GRID, (learning_rate, hyper_lr, target_rate, discount, weight_decay), strict=True))
@@ -102,7 +105,7 @@ def _segments(network, agents, dataset, engine, counts, bar, checkpoint, fingerp
             segment = max(1, int(steps * SEGMENT_SECONDS / (time.monotonic() - start + 1e-9)))
             history_after = history
             if state_after.gradient_step % every == 0:
-                measured = evaluate(network, agents, dataset, state_after, counts["eval_episodes"])
+                measured = evaluate(network, agents, dataset, state_after, counts["eval_episodes"], counts["eval_velocity"])
                 measured["effective_learning_rate"] = state_after.learning_rate
                 history_after = {name: np.vstack([history[name], measured[name]]) for name in VARIABLES}
             seconds_after = wall_seconds + time.monotonic() - start
@@ -132,6 +135,16 @@ def _axis(name, value):
     if values.ndim != 1 or len(values) == 0 or len(np.unique(values)) < len(values):
         raise ValueError(f"{name}={value!r} is not allowed: use a number or a flat sequence of distinct ones")
     return values
+
+
+def _eval_velocity(environment, value):
+    """The fastest start of evaluation, as a float; ValueError where it is not allowed."""
+    highest = environments.PENDULUM_MAX_SPEED
+    if not isinstance(value, Real) or not 0 <= value <= highest:
+        raise ValueError(f"eval_velocity={value!r} is out of range: use a number from 0 to {highest:g}")
+    if value != 1 and environment != "Pendulum":
+        raise ValueError(f"eval_velocity={value!r} applies to Pendulum only: leave it out for {environment}")
+    return float(value)
 
 
 def _agent_seeds(dataset, seeds):

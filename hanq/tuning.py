@@ -91,6 +91,7 @@ class Tuning:
                 "threads",
                 "batch_size",
                 "eval_episodes",
+                "eval_velocity",
             )
         }
         rounds = {"first": self.first, "second": self.second}

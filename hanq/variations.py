@@ -1,12 +1,12 @@
 """Experiments on what the paper leaves open: one choice varied at a time, the rest at its default.
 
-All on Pendulum, with 60,000 gradient steps (see `hanq.protocol`); "{choice}-{algorithm}-{value}".
+All on Pendulum, most with 60,000 gradient steps (see `hanq.protocol`); "{choice}-{algorithm}-{value}".
 """
 
 from dataclasses import replace
 
 from hanq.algorithm import DQN, DQN_LN, HANQ
-from hanq.paper import WITHOUT, Row, row
+from hanq.paper import TABLES, WITHOUT, Row, row, stem
 
 BASELINES = {  # the paper's best rates, half a decade to either side, and what it says of the rest
     "DQN": Row((DQN,), dict(learning_rate=[10**-2, 10**-2.5, 10**-3], target_rate=1e-3)),
@@ -49,6 +49,10 @@ VARIATIONS = {
     },
     "kappa": {  # Tables 2 and 3 with the kappa that is HANQ's best, where the tables tune it anew
         name.replace("/", "").replace(" ", "-"): row(algorithm, hyper_lr=0.1) for name, algorithm in WITHOUT.items()
+    },
+    "starts": {  # at full size: evaluation from every state that there is, as the data have it
+        stem(table, "Pendulum", *score): replace(row, evaluation={"eval_velocity": 8.0})
+        for table in ("table1", "table2", "table3", "table7") for score, row in TABLES[table].items()
     },
     "datasets": {
         f"{name}-{seed}": replace(row, settings=row.settings | {"learning_rate": row.settings["learning_rate"][1]}, shared_dataset=seed)

@@ -26,7 +26,7 @@ def source(cell):
 
 
 def test_there_are_notebooks():
-    chapters = {"intro", "q-learning", "asymmetry", "normalization", "hypergradients", "hanq", "ablations", "reproduction"}
+    chapters = {"intro", "q-learning", "asymmetry", "normalization", "hypergradients", "hanq", "ablations", "open-points", "reproduction"}
     assert {path.stem for path in NOTEBOOKS} >= chapters
 
 

@@ -148,6 +148,7 @@ OTHERS = {
     "batch_size": lambda: dict(batch_size=9),
     "eval_every": lambda: dict(eval_every=6),
     "eval_episodes": lambda: dict(eval_episodes=2),
+    "eval_velocity": lambda: dict(eval_velocity=2.0),
     "dataset": lambda: dict(data=other_data()),
     "seed": lambda: dict(data=small_pendulum().sel([3, 2, 1, 0])),
 }

@@ -127,6 +127,16 @@ def test_resets_fill_gymnasiums_ranges(name):
     assert np.abs(np.corrcoef(ours.T[: DIMS[name]]) - np.eye(DIMS[name])).max() < 0.1
 
 
+def test_pendulums_starts_may_be_as_fast_as_asked_for_and_the_others_know_no_velocity():
+    starts = {name: np.empty((2, 4)) for name in DIMS}
+    for name, (usual, fast) in starts.items():
+        environments.reset(find(name).code, usual, 5, 1000, 0)
+        environments.reset(find(name).code, fast, 5, 1000, 0, 8.0)
+    usual, fast = starts.pop("Pendulum")
+    assert fast[0] == usual[0] and fast[1] == 8 * usual[1]
+    assert all(np.array_equal(usual, fast) for usual, fast in starts.values())
+
+
 @every_environment
 def test_starts_differ_between_seeds_steps_and_episodes_and_are_repeatable(name):
     starts = {}

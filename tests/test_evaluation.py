@@ -165,3 +165,11 @@ def test_curves_hold_what_evaluate_measures():
     state = initial_state(run.network, agents)._replace(gradient_step=6, params=run.parameters.values.reshape(2, -1))
     for name, values in evaluate(run.network, agents, data, state, episodes=2).items():
         np.testing.assert_allclose(run.curves[name].isel(gradient_step=-1).values.ravel(), values, rtol=1e-6)
+
+
+def test_faster_starts_are_other_episodes_of_the_same_agents():
+    runs = [hanq.train(DQN, small_pendulum(), learning_rate=1e-3, gradient_steps=2, eval_every=2, eval_velocity=velocity, **TORCH)
+            for velocity in (1.0, 8.0)]  # fmt: skip
+    assert np.array_equal(*(run.parameters.values for run in runs)) and np.array_equal(*(run.curves.msbe.values for run in runs))
+    assert (runs[0].curves.return_.values != runs[1].curves.return_.values).all()
+    assert [run.curves.attrs["eval_velocity"] for run in runs] == [1.0, 8.0]

@@ -78,6 +78,16 @@ def test_more_steps_between_evaluations_than_steps_are_refused():
     assert_refused("eval_every=5", "gradient_steps=4", eval_every=5)
 
 
+@pytest.mark.parametrize("value", [-0.1, 8.1, nan, inf, None, "1", [1.0]])
+def test_a_velocity_that_the_pendulum_cannot_have_is_refused(value):
+    assert_refused(f"eval_velocity={re.escape(repr(value))} is out of range", "from 0 to 8", eval_velocity=value)
+
+
+def test_a_velocity_of_starts_is_pendulums_alone():
+    with pytest.raises(ValueError, match="eval_velocity=2.0 applies to Pendulum only: leave it out for CartPole"):
+        train(dataset=hanq.collect("CartPole", [0], size=8), eval_velocity=2.0)
+
+
 def test_an_unknown_engine_is_refused():
     for engine in ("jax", "", None, 3):
         assert_refused(f"engine={engine!r} is unknown", "'auto'", "'torch'", engine=engine)

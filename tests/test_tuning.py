@@ -27,7 +27,7 @@ class Trainer:
         values = np.empty([len(values) for values in coords.values()], np.float32)
         for index, point in zip(np.ndindex(values.shape), itertools.product(*coords.values()), strict=True):
             values[index] = self.score(algorithm, round, **dict(zip(coords, point, strict=True)))
-        attrs = dict(environment="Pendulum", engine="fused", threads=2, batch_size=8, eval_episodes=1, wall_seconds=1.5)
+        attrs = dict(environment="Pendulum", engine="fused", threads=2, batch_size=8, eval_episodes=1, eval_velocity=1.0, wall_seconds=1.5)
         return xarray.Dataset({"score": (tuple(coords), values)}, coords, attrs)
 
 

@@ -51,6 +51,8 @@ def test_a_result_is_at_full_size_and_of_the_algorithm_that_it_is_named_after(na
     assert curves.seed.values.tolist() == list(seeds)
     assert curves.gradient_step.values.tolist() == list(range(every, steps + 1, every))
     assert curves.attrs["environment"] == job.environment
+    usual = {"eval_velocity": 1.0}  # files from before it could be chosen do not name it
+    assert {name: curves.attrs.get(name, value) for name, value in usual.items()} == usual | job.row.evaluation
     assert Algorithm(**json.loads(curves.attrs["algorithm"])) in job.row.algorithms
 
 

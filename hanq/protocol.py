@@ -4,6 +4,7 @@ tuned: a row's grid is searched on seeds that the report does not use, by succes
 where the best learning rate lies at the grid's edge, the grid grows (section 11). The chosen
 point alone is trained on the report's seeds.
 short: the same at 60,000 steps, for most points that the paper leaves open.
+broad: tuned with more finalists on more seeds, to see how much the choice matters.
 grid: every grid point is trained on the report's seeds; whoever then picks the best of them, as
 the paper does, is optimistic.
 """
@@ -37,6 +38,7 @@ FULL = Round(paper.SEEDS, 200_000, 2_000)
 ALL = Protocol(FULL)
 TUNED = Protocol(FULL, Round(range(100, 103), 50_000, 5_000), Round(range(100, 105), 200_000, 4_000))
 SHORT = Protocol(Round(paper.SEEDS, 60_000, 2_000), Round(range(100, 105), 60_000, 2_000), Round(range(100, 105), 60_000, 2_000))
+BROAD = TUNED._replace(second=Round(range(100, 112), 60_000, 3_000), finalists=6)
 CROSSED = Protocol(Round(range(10), 60_000, 2_000))
 QUICK = Round(range(3), 1_000, 200)
 QUICK_TUNED = Protocol(QUICK, Round(range(100, 102), 200, 100), Round(range(100, 102), 500, 100), finalists=1)
@@ -83,7 +85,7 @@ def jobs(name, environment=None):
             for score in columns.itertuples(index=False, name=None)
         ]
     elif name in EXPERIMENTS:
-        protocol = ALL if name in paper.FIGURES else {"datasets": CROSSED, "starts": TUNED}.get(name, SHORT)
+        protocol = ALL if name in paper.FIGURES else {"datasets": CROSSED, "starts": TUNED, "choice": BROAD}.get(name, SHORT)
         rows = (paper.FIGURES | variations.VARIATIONS)[name]
         found = [Job(Path(f"{name}-{label}"), "Pendulum", row, protocol) for label, row in rows.items()]
     else:

@@ -10,7 +10,8 @@ import time
 import numpy as np
 import torch
 
-from hanq import DQN_LN, HANQ, records
+from hanq import records
+from hanq.algorithm import DQN_LN, HANQ
 from hanq.atari import frames, game
 from hanq.atari.network import seaquest_network, step_gflop
 from hanq.atari.training import Engine, find_device

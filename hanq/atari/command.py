@@ -3,7 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from hanq import DQN, DQN_LN, HANQ, PQN, records
+from hanq import records
+from hanq.algorithm import DQN, DQN_LN, HANQ, PQN
 from hanq.atari import frames, training
 from hanq.atari.game import SEAQUEST
 

@@ -20,15 +20,16 @@ from ale_py.vector_env import AtariVectorEnv
 from hanq.environments import Environment
 
 NO_OP, FIRE, UP = range(3)
+START = (FIRE, UP)
 NO_DYNAMICS = -1  # there is no compiled twin
 SEAQUEST = Environment("Seaquest", NO_DYNAMICS, "SeaquestNoFrameskip-v4", 4 * 84 * 84, 18, 27_000, 0.0, 300.0, 100_000)
 
 
 def make(games, horizon=SEAQUEST.horizon, threads=1):
-    """That many games at a time, each cut off after `horizon` actions; rewards are the game's own."""
+    """That many games at a time, each cut off `horizon` actions after its start; rewards are the game's own."""
     return AtariVectorEnv(
         "seaquest", games, num_threads=threads, stack_num=1, frameskip=4, noop_max=30, repeat_action_probability=0.0,
-        max_num_frames_per_episode=4 * horizon, reward_clipping=False, episodic_life=False, use_fire_reset=False,
+        max_num_frames_per_episode=4 * (horizon + len(START)), reward_clipping=False, episodic_life=False, use_fire_reset=False,
     )  # fmt: skip
 
 
@@ -39,12 +40,12 @@ def start(env, seeds=None):
     emulators' own generators go on.
     """
     env.reset(seed=None if seeds is None else np.asarray(seeds))
-    return press(env, FIRE, UP)
+    return press(env, *START)
 
 
 def next_life(env):
     """What CleanRL's EpisodicLifeEnv and FireResetEnv do after a life is lost; as `start`."""
-    return press(env, NO_OP, FIRE, UP)
+    return press(env, NO_OP, *START)
 
 
 def press(env, *actions):

@@ -1,6 +1,7 @@
 """The command line: `python -m hanq list`, `reproduce table1 --env Pendulum`, `ledger --csv`, `seaquest`, `bench`."""
 
 import argparse
+import signal
 import sys
 
 from hanq import bench, ledger, protocol
@@ -22,7 +23,7 @@ def main(arguments=None):
     compare = commands.add_parser("ledger", help="every score of the paper beside ours")
     compare.add_argument("--csv", action="store_true", help="as comma-separated values")
     compare.add_argument("--results", default="book/results", help="folder of the result files")
-    seaquest.add_arguments(commands.add_parser("seaquest", help="collect Seaquest's frames and train on them; stop and go on at will"))
+    seaquest.add_arguments(commands.add_parser("seaquest", help="train on Seaquest's frames; stop it, start it again"))
     speed = commands.add_parser("bench", help="time the engines against what one would otherwise run")
     speed.add_argument("--atari", action="store_true", help="Seaquest's steps and frames a second instead")
     options = parser.parse_args(arguments)
@@ -66,4 +67,5 @@ RUN = {
 }
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what ends a job at its time limit: save as for Ctrl-C
     sys.exit(main())

@@ -57,10 +57,8 @@ def train(
         raise TypeError(f"algorithm={algorithm!r} is not an Algorithm: use hanq.DQN, hanq.HANQ, ...")
     if not isinstance(dataset, Dataset):
         raise TypeError(f"dataset={dataset!r} is not a Dataset: use hanq.collect or hanq.Dataset.from_arrays")
-    counts = dict(gradient_steps=gradient_steps, batch_size=batch_size, eval_every=eval_every, eval_episodes=eval_episodes)
-    counts = {name: positive_integer(name, value) for name, value in counts.items()}
-    if eval_every > gradient_steps:
-        raise ValueError(f"eval_every={eval_every} is more than gradient_steps={gradient_steps}: nothing would be evaluated")
+    counts = checked_counts(gradient_steps=gradient_steps, batch_size=batch_size, eval_every=eval_every,
+                            eval_episodes=eval_episodes)  # fmt: skip
     counts["eval_velocity"] = _eval_velocity(dataset.environment, eval_velocity)
     if dataset.environment is None:
         warnings.warn("the dataset names no environment, so score and return_ will be NaN", stacklevel=2)
@@ -85,6 +83,15 @@ def train(
     shape = [len(values) for values in axes.values()]
     parameters = xarray.DataArray(state.params.reshape(*shape, -1), dims=(*axes, "parameter"), coords=axes, name="parameters")
     return Run(network, curves, parameters)
+
+
+def checked_counts(**counts):
+    """The counts as integers by name; ValueError names one that is not allowed."""
+    counts = {name: positive_integer(name, value) for name, value in counts.items()}
+    every, steps = counts["eval_every"], counts["gradient_steps"]
+    if every > steps:
+        raise ValueError(f"eval_every={every} is more than gradient_steps={steps}: nothing would be evaluated")
+    return counts
 
 
 def progress_bar(steps, progress):

@@ -59,8 +59,13 @@ def random_batch(generator, agents, size=3):
     def images():
         return torch.randint(256, (agents, size, 4, 84, 84), generator=generator, dtype=torch.uint8).double()
 
-    return reference.Batch(images(), torch.randint(18, (agents, size), generator=generator), torch.randn(agents, size, generator=generator).double(),
-                           images(), (torch.rand(agents, size, generator=generator) < 0.4).double())  # fmt: skip
+    return reference.Batch(
+        observations=images(),
+        actions=torch.randint(18, (agents, size), generator=generator),
+        rewards=torch.randn(agents, size, generator=generator).double(),
+        next_observations=images(),
+        terminated=(torch.rand(agents, size, generator=generator) < 0.4).double(),
+    )
 
 
 def problem(algorithm, agents=2):

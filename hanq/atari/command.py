@@ -7,6 +7,7 @@ from hanq import records
 from hanq.algorithm import DQN, DQN_LN, HANQ, PQN
 from hanq.atari import frames, training
 from hanq.atari.game import SEAQUEST
+from hanq.training import axis, checked_counts
 
 ALGORITHMS = {  # the rows of Table 5, and PQN: DQN-LN with its LayerNorm before the ReLU
     "DQN": DQN,
@@ -29,7 +30,7 @@ def add_arguments(parser):
         )
     parser.add_argument("--seed", type=int, nargs="+", default=[0], help="one or several, each with data of its own")
     parser.add_argument("--steps", dest="gradient_steps", type=int, default=COUNTS["gradient_steps"], help="gradient steps")
-    for name in list(COUNTS)[1:]:
+    for name in ("batch_size", "eval_every", "eval_episodes", "eval_steps"):
         parser.add_argument(option(name), type=int, default=COUNTS[name])
     parser.add_argument("--transitions", type=int, default=SEAQUEST.dataset_size, help="agent steps of random play a seed")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
@@ -45,12 +46,15 @@ def option(name):
 
 def run(options):
     """Collect what is missing, train, and write `NAME.nc`; `NAME.csv` shows the curves on the way."""
-    training.find_device(options.device, options.precision)  # before minutes of collecting
+    rates, counts = ({name: getattr(options, name) for name in names} for names in (AXES, COUNTS))
+    training.find_device(options.device, options.precision)
+    checked_counts(**counts)
+    for name, values in rates.items():
+        axis(name, values)  # all is checked before minutes of collecting
     out, name = Path(options.out), file_name(options)
     data = frames.collect(out / "frames", options.seed, options.transitions)
     curves = training.train(
-        ALGORITHMS[options.algorithm], data, **{axis: getattr(options, axis) for axis in AXES},
-        **{count: getattr(options, count) for count in COUNTS}, device=options.device, precision=options.precision,
+        ALGORITHMS[options.algorithm], data, **rates, **counts, device=options.device, precision=options.precision,
         compiled=options.compile, checkpoint=out / f"{name}.checkpoint", log=out / f"{name}.csv",
     )  # fmt: skip
     records.save(curves.assign_attrs(kind="seaquest"), out / f"{name}.nc")
@@ -62,10 +66,10 @@ def run(options):
 def file_name(options):
     """A name of the run: the algorithm, and each number that differs from the usual."""
     parts = [options.algorithm]
-    for axis, usual in (AXES | {"seed": None}).items():
-        values = getattr(options, axis)
+    for name, usual in (AXES | {"seed": None}).items():
+        values = getattr(options, name)
         if values != [usual]:
-            parts.append(axis + "=" + ",".join(f"{value:g}" for value in values))
+            parts.append(name + "=" + ",".join(f"{value:g}" for value in values))
     parts += [f"{name}={getattr(options, name)}" for name, usual in {"transitions": 100_000, "precision": "float32"}.items()
               if getattr(options, name) != usual]  # fmt: skip
     return "-".join(parts)

@@ -209,8 +209,8 @@ def load(path):
     if not index.attrs["frames_sha256"]:
         raise ValueError(f"path={str(path)!r} is unfinished: call collect to go on with it")
     if not frames_path.exists() or frames_checksum(frames_path) != index.attrs["frames_sha256"]:
-        raise ValueError(f"path={str(frames_path)!r} is missing, truncated or damaged, by the checksum in the .nc file beside it: "
-                         "delete both, then collect again")  # fmt: skip
+        raise ValueError(f"path={str(frames_path)!r} is missing, truncated or damaged, by the checksum in the .nc file "
+                         "beside it: delete both, then collect again")  # fmt: skip
     columns = {name: index[name].values for name in TYPES}
     frames = np.memmap(frames_path, np.uint8, "c").reshape(-1, SIDE, SIDE)  # copy on write, so that torch takes it
     provenance = json.loads(index.attrs["provenance"])

@@ -12,6 +12,8 @@ Where it differs from CleanRL:
    maximum of the colours and the size first. Both sizes are averages over areas.
 3. Where the game ends within the 4 frames, the picture after it is the last complete one. Such a
    transition is terminated, so no agent learns from that picture.
+4. A game is cut off after 4,500 actions, which are 5 minutes, as Mnih et al. (2015) evaluate; ALE and CleanRL
+   allow 30. Whoever only floats at the surface is never attacked and would take all of them, for no points.
 """
 
 import numpy as np
@@ -22,7 +24,7 @@ from hanq.environments import Environment
 NO_OP, FIRE, UP = range(3)
 START = (FIRE, UP)
 NO_DYNAMICS = -1  # there is no compiled twin
-SEAQUEST = Environment("Seaquest", NO_DYNAMICS, "SeaquestNoFrameskip-v4", 4 * 84 * 84, 18, 27_000, 0.0, 300.0, 100_000)
+SEAQUEST = Environment("Seaquest", NO_DYNAMICS, "SeaquestNoFrameskip-v4", 4 * 84 * 84, 18, 4_500, 0.0, 300.0, 100_000)
 
 
 def make(games, horizon=SEAQUEST.horizon, threads=1):

@@ -10,10 +10,9 @@ from hanq import records, reference
 from hanq.atari.evaluation import SAMPLE, Evaluation
 from hanq.atari.game import SEAQUEST
 from hanq.atari.network import seaquest_network
-from hanq.dataset import positive_integer
 from hanq.population import initial_state
 from hanq.run import GRID
-from hanq.training import agents_of, axis, labelled, progress_bar, segments
+from hanq.training import agents_of, axis, checked_counts, labelled, progress_bar, segments
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
 CHECKPOINT_SECONDS = 120  # 34 MB an agent each time
@@ -88,11 +87,8 @@ def train(
     Returns curves as `hanq.train` labels them. msbe and scale are means over a fixed sample of the dataset.
     Raises ValueError naming the argument, its value and what is allowed.
     """
-    counts = dict(gradient_steps=gradient_steps, batch_size=batch_size, eval_every=eval_every,
-                  eval_episodes=eval_episodes, eval_steps=eval_steps)  # fmt: skip
-    counts = {name: positive_integer(name, value) for name, value in counts.items()}
-    if eval_every > gradient_steps:
-        raise ValueError(f"eval_every={eval_every} is more than gradient_steps={gradient_steps}: nothing would be evaluated")
+    counts = checked_counts(gradient_steps=gradient_steps, batch_size=batch_size, eval_every=eval_every,
+                            eval_episodes=eval_episodes, eval_steps=eval_steps)  # fmt: skip
     device = find_device(device, precision)
     values = dict(zip(GRID, (learning_rate, hyper_lr, target_rate, discount, 0.0), strict=True))
     axes = {name: axis(name, value) for name, value in values.items()} | {"seed": dataset.seeds}

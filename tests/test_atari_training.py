@@ -30,8 +30,9 @@ def train(gradient_steps=4, algorithm=hanq.HANQ, **changes):
 
 
 def assert_same(one, other):
-    for name in one.variables:
-        np.testing.assert_array_equal(one[name].values, other[name].values, err_msg=name)
+    for name in one[0].variables:
+        np.testing.assert_array_equal(one[0][name].values, other[0][name].values, err_msg=name)
+    np.testing.assert_array_equal(one[1], other[1])
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,8 @@ def test_a_run_between_two_evaluations_goes_on_to_the_same_curves(tmp_path, unin
 
 
 def test_curves_are_labelled_as_hanq_trains_are_and_say_where_they_come_from(uninterrupted):
+    uninterrupted, params = uninterrupted
+    assert params.shape == (2, seaquest_network(hanq.HANQ, 18).size)
     assert uninterrupted.score.sizes == dict(
         learning_rate=1, hyper_lr=1, target_rate=1, discount=1, weight_decay=1, seed=2, gradient_step=2
     )
@@ -89,7 +92,8 @@ def test_a_checkpoint_of_another_run_is_refused_by_name(tmp_path):
         train(checkpoint=tmp_path / "c", algorithm=replace(hanq.HANQ, hyperobjective="semi"))
 
 
-def test_bfloat16_is_nearly_float32_and_leaves_no_setting_behind():
+def test_bfloat16_is_nearly_float32_and_leaves_no_setting_behind(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32, torch.is_autocast_enabled("cpu")
     agents = some_agents([1])
     states = []
@@ -155,7 +159,7 @@ def test_greedy_takes_the_first_best_action_and_0_where_q_is_not_finite():
     assert greedy(torch.tensor([[1.0, 3, 3], [nan, 1, 2], [0, inf, 1], [-2, -1, -3]])).tolist() == [1, 0, 0, 1]
 
 
-def test_two_evaluations_of_one_state_agree():
+def test_two_evaluations_of_one_state_agree_and_games_start_by_seed_and_step(monkeypatch):
     agents = some_agents([1, 2])
     engine = some_engine(hanq.DQN_LN, agents)
     measure, state = Evaluation(engine, 2, 12), initial_state(engine.network, agents)
@@ -163,18 +167,25 @@ def test_two_evaluations_of_one_state_agree():
     for name in ("return_", "msbe", "scale"):
         np.testing.assert_array_equal(one[name], again[name])
     np.testing.assert_array_equal(one["scale"], 1)
+    starts = []
+    monkeypatch.setattr(evaluation, "play", lambda env, network, params, seeds: starts.append(seeds) or np.zeros((2, 2)))
+    for step in (0, 1):
+        measure(state._replace(gradient_step=step))
+    assert len(np.unique(starts)) == 8  # two steps, two agents, two games
 
 
 @pytest.mark.parametrize("name", ["DQN", "HANQ"])
 def test_msbe_is_that_of_q_alone_on_a_fixed_sample_of_each_agents_own_data(name, monkeypatch):
-    monkeypatch.setattr(evaluation, "CHUNK", 5)
+    monkeypatch.setattr(evaluation, "SAMPLE", 150)
+    monkeypatch.setattr(evaluation, "CHUNK", 40)
     agents = some_agents([2, 1], discount=0.9)
     engine = some_engine(getattr(hanq, name), agents)
     params = torch.as_tensor(initial_parameters(engine.network, [7, 8]))
     error, scale = bellman_error(engine, params)
     for i, seed in enumerate(agents.seeds):
         data = small_frames().members[seed - 1]
-        index = hanq.generator.minibatch([seed], [0], 400, 16)[0, 0]
+        index = hanq.generator.minibatch([seed], [0], 400, 150)[0, 0]
+        assert data.terminated[index].any()
         weights = engine.network.views(params[i : i + 1])
 
         def q(stacks, weights=weights):
@@ -182,7 +193,7 @@ def test_msbe_is_that_of_q_alone_on_a_fixed_sample_of_each_agents_own_data(name,
             return hanq.reference.q_values(engine.network, weights, hanq.reference.hidden(engine.network, weights, stacks))[0]
 
         target = data.rewards[index] + 0.9 * ~data.terminated[index] * q(data.next_observations(index)).amax(1).numpy()
-        taken = q(data.observations(index)).numpy()[np.arange(16), data.actions[index]]
+        taken = q(data.observations(index)).numpy()[np.arange(150), data.actions[index]]
         assert error[i] == pytest.approx(np.mean((taken - target) ** 2), rel=1e-4)
     assert (scale == 1).all() if name == "DQN" else (np.abs(scale - 1) < 0.5).all() and (scale != 1).all()
 

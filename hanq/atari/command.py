@@ -53,7 +53,7 @@ def run(options):
         axis(name, values)  # all is checked before minutes of collecting
     out, name = Path(options.out), file_name(options)
     data = frames.collect(out / "frames", options.seed, options.transitions)
-    curves = training.train(
+    curves, _ = training.train(
         ALGORITHMS[options.algorithm], data, **rates, **counts, device=options.device, precision=options.precision,
         compiled=options.compile, checkpoint=out / f"{name}.checkpoint", log=out / f"{name}.csv",
     )  # fmt: skip

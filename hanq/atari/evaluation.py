@@ -29,7 +29,7 @@ class Evaluation:
         params = torch.as_tensor(state.params, device=engine.device)
         error, scale = bellman_error(engine, params)
         seeds = engine.agents.seeds.cpu().numpy()[:, None]
-        starts = integer(2**31, seeds, EVALUATION, state.gradient_step, np.arange(self.episodes))
+        starts = integer(game.SEEDS, seeds, EVALUATION, state.gradient_step, np.arange(self.episodes))
         returns = play(self.env, engine.network, params, starts)
         return {"return_": returns.mean(1), "msbe": error, "scale": scale}
 

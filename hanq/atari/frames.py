@@ -31,7 +31,6 @@ GAMES = 8  # games a block: seeding loads the ROM, which takes as long as 200 st
 TYPES = {"actions": "uint8", "rewards": "int8", "terminated": "bool", "rows": "int32", "first_rows": "int32"}
 FRAME_BYTES = SIDE * SIDE
 KIND = "seaquest frames"
-NUMBERS_UP_TO = 2**31  # emulator seeds
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +96,7 @@ def play_block(env, seed, block, most):
     """Frames and transitions of `GAMES` games by a uniformly random player, at most so many: (frames, columns)."""
     frames, steps = [], []
     for number in range(GAMES):
-        seeds = [integer(NUMBERS_UP_TO, seed, GAME, block, 0)] if number == 0 else None
+        seeds = [integer(game.SEEDS, seed, GAME, block, 0)] if number == 0 else None
         (frame,), (lives,) = game.start(env, seeds)
         over = False
         while not over:

@@ -23,6 +23,7 @@ from hanq.environments import Environment
 
 NO_OP, FIRE, UP = range(3)
 START = (FIRE, UP)
+SEEDS = 2**31  # how many an emulator tells apart
 NO_DYNAMICS = -1  # there is no compiled twin
 SEAQUEST = Environment("Seaquest", NO_DYNAMICS, "SeaquestNoFrameskip-v4", 4 * 84 * 84, 18, 4_500, 0.0, 300.0, 100_000)
 
@@ -38,7 +39,7 @@ def make(games, horizon=SEAQUEST.horizon, threads=1):
 def start(env, seeds=None):
     """New games, as CleanRL's FireResetEnv leaves them: (frames (games, 84, 84), lives (games,)).
 
-    seeds: integers below 2**31, one a game, of which everything after is a function; without them the
+    seeds: integers below `SEEDS`, one a game, of which everything after is a function; without them the
     emulators' own generators go on.
     """
     env.reset(seed=None if seeds is None else np.asarray(seeds))

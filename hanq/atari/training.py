@@ -84,7 +84,8 @@ def train(
     precision: one of `PRECISIONS`, of training only. compiled: whether through torch.compile. log: a CSV file of the
     curves so far, replaced at each evaluation.
 
-    Returns curves as `hanq.train` labels them. msbe and scale are means over a fixed sample of the dataset.
+    Returns curves as `hanq.train` labels them, and the last parameters, (agents, network.size), seeds fastest.
+    msbe and scale are means over a fixed sample of the dataset.
     Raises ValueError naming the argument, its value and what is allowed.
     """
     counts = checked_counts(gradient_steps=gradient_steps, batch_size=batch_size, eval_every=eval_every,
@@ -108,9 +109,9 @@ def train(
 
     measure = Evaluation(engine, counts["eval_episodes"], counts["eval_steps"])
     with progress_bar(counts["gradient_steps"], progress) as bar:
-        _, history, wall_seconds = segments(engine, initial_state(network, agents), measure, counts, bar, checkpoint,
+        state, history, wall_seconds = segments(engine, initial_state(network, agents), measure, counts, bar, checkpoint,
                                             described, CHECKPOINT_SECONDS, report)  # fmt: skip
-    return curves_of(history, wall_seconds)
+    return curves_of(history, wall_seconds), state.params
 
 
 def find_device(device, precision):

@@ -1,7 +1,13 @@
 """Promise: training on Seaquest can stop at any time and goes on to the same curves; games are scored whole."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +16,7 @@ import torch
 from atari_problem import small_frames, some_agents, some_engine
 
 import hanq
-from hanq import records
+from hanq import checkpoint, records
 from hanq.__main__ import main
 from hanq.atari import bench, evaluation, game, training
 from hanq.atari.evaluation import Evaluation, bellman_error, greedy, play
@@ -213,6 +219,22 @@ def test_the_command_collects_trains_and_goes_on(tmp_path, capsys):
     np.testing.assert_allclose(
         log.set_index(["learning_rate", "gradient_step"]).msbe.loc[1e-3, 2], curves.msbe.values.ravel()[-1], rtol=1e-5
     )
+
+
+def test_a_command_that_is_terminated_saves_what_it_has(tmp_path):
+    counts = {"transitions": 60, "batch-size": 2, "eval-every": 2, "eval-episodes": 1, "eval-steps": 5}
+    command = [sys.executable, "-m", "hanq", "seaquest", "--algorithm", "DQN", "--learning-rate", "1e-4", "--out", tmp_path]
+    command += [part for name, count in counts.items() for part in (f"--{name}", str(count))]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+    process = subprocess.Popen(command, cwd=Path(hanq.__file__).parents[1], env=environment, stderr=subprocess.DEVNULL)
+    while not list(tmp_path.glob("*.csv")):  # the first evaluation is over
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() != 0
+    (path,) = tmp_path.glob("*.checkpoint")
+    state, history, _ = checkpoint.load(path, {})
+    assert state.gradient_step >= 2 and len(history["msbe"]) == state.gradient_step // 2
 
 
 @pytest.mark.parametrize(("arguments", "named"), [

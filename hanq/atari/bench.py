@@ -63,7 +63,7 @@ def main():
         gflop = step_gflop(seaquest_network(HANQ, game.SEAQUEST.actions), BATCH)
         print(f"matrix product: {gflops:.0f} GFLOP/s; a step of batch {BATCH} is {gflop:.1f} GFLOP: "
               f"at most {gflops / gflop:.1f} steps a second")  # fmt: skip
-        print(LINE.format("gradient steps a second, of one agent", "steps", "GFLOP/s"))
+        print(LINE.format("gradient steps a second, of all agents together", "steps", "GFLOP/s"))
         for name, algorithm, agents in (("DQN-LN", DQN_LN, 1), ("HANQ", HANQ, 1), ("HANQ, 4 agents side by side", HANQ, 4)):
             rate = agents * steps_a_second(algorithm, data, device, agents)
             print(LINE.format(name, f"{rate:.2f}", f"{rate * gflop:.0f}"), flush=True)

@@ -78,6 +78,9 @@ def train(
 ):  # fmt: skip
     """Train one agent for every seed and every point of the grid, side by side.
 
+    Side by side their convolutions are grouped ones, which on a CPU take longer than one agent after the other: there,
+    run a process an agent. On a GPU nothing of this has been measured.
+
     algorithm: an `Algorithm`; its hidden layers are Seaquest's. dataset: a `FrameDataset`. learning_rate,
     hyper_lr, target_rate, discount, gradient_steps, batch_size, eval_every, eval_episodes, checkpoint, progress:
     as in `hanq.train`. eval_steps: actions after which a game is cut off. device: "auto" is a GPU if there is one.

@@ -1,9 +1,12 @@
-"""The command line: `python -m hanq list`, `reproduce table1 --env Pendulum`, `ledger --csv`, `bench`."""
+"""The command line: `python -m hanq list`, `reproduce table1 --env Pendulum`, `ledger --csv`, `seaquest`, `bench`."""
 
 import argparse
+import signal
 import sys
 
 from hanq import bench, ledger, protocol
+from hanq.atari import bench as atari_bench
+from hanq.atari import command as seaquest
 
 
 def main(arguments=None):
@@ -20,7 +23,9 @@ def main(arguments=None):
     compare = commands.add_parser("ledger", help="every score of the paper beside ours")
     compare.add_argument("--csv", action="store_true", help="as comma-separated values")
     compare.add_argument("--results", default="book/results", help="folder of the result files")
-    commands.add_parser("bench", help="time the engines against what one would otherwise run")
+    seaquest.add_arguments(commands.add_parser("seaquest", help="train on Seaquest's frames; stop it, start it again"))
+    speed = commands.add_parser("bench", help="time the engines against what one would otherwise run")
+    speed.add_argument("--atari", action="store_true", help="Seaquest's steps and frames a second instead")
     options = parser.parse_args(arguments)
     try:
         RUN[options.command](options)
@@ -57,8 +62,10 @@ RUN = {
     "list": show_list,
     "reproduce": run_experiments,
     "ledger": show_ledger,
-    "bench": lambda options: bench.main(),
+    "seaquest": seaquest.run,
+    "bench": lambda options: (atari_bench if options.atari else bench).main(),
 }
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what ends a job at its time limit: save as for Ctrl-C
     sys.exit(main())

@@ -7,6 +7,7 @@ Every row of the paper's tables is an `Algorithm`; a variant is
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from math import inf, prod
+from typing import NamedTuple
 
 CHOICES = {
     "predictor": ("none", "direct", "meta"),
@@ -112,6 +113,15 @@ class Algorithm:
         return hash(tuple(self.canonical().items()))
 
 
+class Convolution(NamedTuple):
+    """One convolution without padding, and the ReLU after it."""
+
+    inputs: int
+    outputs: int
+    kernel: int
+    stride: int
+
+
 @dataclass(frozen=True)
 class Network:
     """An algorithm's networks for one problem: which learned numbers there are, and where.
@@ -122,17 +132,22 @@ class Network:
 
     algorithm: Algorithm
     obs_dim: int
+    """What the hidden layer reads: the observation's numbers, or what the convolutions make of it."""
     actions: int
+    convolutions: tuple[Convolution, ...] = ()
 
     @cached_property
     def shapes(self):
         """Name and shape of every parameter, in the order in which `params` holds them.
 
-        Weights are (outputs, inputs), as in torch.nn.Linear. The main network comes first,
+        Weights are (outputs, inputs), as in torch.nn.Linear, or as in Conv2d. The main network comes first,
         so that algorithms that share it start from the same one for the same seed.
         """
         algorithm, width = self.algorithm, self.algorithm.hidden_features
-        shapes = {"hidden_0.weight": (width, self.obs_dim), "hidden_0.bias": (width,)}
+        shapes = {}
+        for i, (inputs, outputs, kernel, _) in enumerate(self.convolutions):
+            shapes |= {f"conv_{i}.weight": (outputs, inputs, kernel, kernel), f"conv_{i}.bias": (outputs,)}
+        shapes |= {"hidden_0.weight": (width, self.obs_dim), "hidden_0.bias": (width,)}
         if algorithm.hidden_layers == 2:
             shapes |= {"hidden_1.weight": (width, width), "hidden_1.bias": (width,)}
         shapes |= {"head.weight": (self.actions, width), "head.bias": (self.actions,)}

@@ -10,7 +10,7 @@ Source: SplitMix64 (Steele, Lea and Flood, 2014).
 import numpy as np
 from numba import njit, uint64, vectorize
 
-INITIAL_WEIGHTS, MINIBATCH, EVALUATION, BEHAVIOUR = range(4)
+INITIAL_WEIGHTS, MINIBATCH, EVALUATION, BEHAVIOUR, GAME = range(5)
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 MIX_1, MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)

@@ -3,6 +3,7 @@
 Both engines read and write these; every array has the agents on its leading axis.
 """
 
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -41,13 +42,13 @@ class State(NamedTuple):
 def initial_parameters(network, seeds):
     """Parameters before training, (agents, network.size) float32, a function of the seed.
 
-    Linear layers start as torch.nn.Linear does, uniform within 1/sqrt(inputs); LayerNorm at 1
+    Linear layers and convolutions start as PyTorch's do, uniform within 1/sqrt(inputs); LayerNorm at 1
     and 0; a direct predictor at a scale of 1 and a bias of 0.
     """
     seeds = np.asarray(seeds)
     params = uniform(seeds[:, None], INITIAL_WEIGHTS, 0, np.arange(network.size)).astype(np.float32)
     views = network.views(params)
-    inputs = {name.split(".")[0]: shape[-1] for name, shape in network.shapes.items() if name.endswith(".weight")}
+    inputs = {name.split(".")[0]: prod(shape[1:]) for name, shape in network.shapes.items() if name.endswith(".weight")}
     for name, view in views.items():
         layer = name.split(".")[0]
         if layer.endswith("_norm"):

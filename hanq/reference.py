@@ -12,6 +12,7 @@ from torch.nn.functional import layer_norm, normalize, relu
 
 from hanq.generator import minibatch
 from hanq.population import State
+from hanq.torso import torso
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8  # Adam's defaults, for weights and learning rate alike
 
@@ -34,7 +35,7 @@ def linear(weights, layer, inputs):
 
 def hidden(network, weights, observations):
     """The last hidden layer before its ReLU: (agents, batch, features)."""
-    before_relu = linear(weights, "hidden_0", observations)
+    before_relu = linear(weights, "hidden_0", torso(network, weights, observations))
     if network.algorithm.hidden_layers == 2:
         before_relu = linear(weights, "hidden_1", relu(before_relu))
     return before_relu
@@ -211,16 +212,22 @@ class Engine:
         self.hypergradients = bool((agents.hyper_lr > 0).any())
         self.seeds, self.seed_of_agent = np.unique(agents.seeds, return_inverse=True)
         self.agents = to_torch(agents, self.device)
-        self.transitions = Batch(
-            *(torch.as_tensor(getattr(dataset, name), device=self.device) for name in Batch._fields)
-        )
+        self.transitions = self.load(dataset)
+
+    def load(self, dataset):
+        """The transitions on the device, as `gather` wants them: each (seeds, size, ...)."""
+        return Batch(*(torch.as_tensor(getattr(dataset, name), device=self.device) for name in Batch._fields))
 
     def batches(self, first_step, steps):
         """The minibatches of consecutive gradient steps, a function of each agent's seed."""
         indices = minibatch(self.seeds, np.arange(first_step, first_step + steps), self.size, self.batch_size)
         for index in torch.as_tensor(indices[:, self.seed_of_agent], device=self.device):
-            batch = Batch(*(values[self.agents.datasets[:, None], index] for values in self.transitions))
-            yield batch._replace(terminated=batch.terminated.to(batch.rewards.dtype))
+            yield self.gather(index)
+
+    def gather(self, index):
+        """The transitions at `index`, (agents, batch), of each agent's dataset."""
+        batch = Batch(*(values[self.agents.datasets[:, None], index] for values in self.transitions))
+        return batch._replace(terminated=batch.terminated.to(batch.rewards.dtype))
 
     def advance(self, state, steps):
         """`steps` gradient steps on from a state of NumPy arrays, to another."""

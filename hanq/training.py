@@ -57,33 +57,58 @@ def train(
         raise TypeError(f"algorithm={algorithm!r} is not an Algorithm: use hanq.DQN, hanq.HANQ, ...")
     if not isinstance(dataset, Dataset):
         raise TypeError(f"dataset={dataset!r} is not a Dataset: use hanq.collect or hanq.Dataset.from_arrays")
-    counts = dict(gradient_steps=gradient_steps, batch_size=batch_size, eval_every=eval_every, eval_episodes=eval_episodes)
-    counts = {name: positive_integer(name, value) for name, value in counts.items()}
-    if eval_every > gradient_steps:
-        raise ValueError(f"eval_every={eval_every} is more than gradient_steps={gradient_steps}: nothing would be evaluated")
+    counts = checked_counts(gradient_steps=gradient_steps, batch_size=batch_size, eval_every=eval_every,
+                            eval_episodes=eval_episodes)  # fmt: skip
     counts["eval_velocity"] = _eval_velocity(dataset.environment, eval_velocity)
     if dataset.environment is None:
         warnings.warn("the dataset names no environment, so score and return_ will be NaN", stacklevel=2)
     values = dict(zip(GRID, (learning_rate, hyper_lr, target_rate, discount, weight_decay), strict=True))
-    axes = {name: _axis(name, value) for name, value in values.items()}
+    axes = {name: axis(name, value) for name, value in values.items()}
     axes["seed"] = _agent_seeds(dataset, seeds)
-    agents = _agents(axes, dataset)
+    agents = agents_of(axes, len(dataset.seeds))
     network = Network(algorithm, dataset.obs_dim, dataset.action_count)
     engine = _engine(engine, device)(network, agents, dataset, counts["batch_size"], device)
-    fingerprint = _fingerprint(algorithm, dataset, axes, counts, engine.name)
-    hidden = not progress or bool(os.environ.get("TQDM_DISABLE"))  # the notebook's bar does not ask
-    with tqdm(total=counts["gradient_steps"], unit="step", delay=PROGRESS_DELAY, disable=hidden) as bar:
-        state, history, wall_seconds = _segments(
-            network, agents, dataset, engine, counts, bar, checkpoint, fingerprint
-        )
+    described = axes | counts | {"algorithm": algorithm, "dataset": dataset.digest, "engine": engine.name,
+                                 "environment": dataset.environment, "action_count": dataset.action_count}  # fmt: skip
+
+    def measure(state):
+        return evaluate(network, agents, dataset, state, counts["eval_episodes"], counts["eval_velocity"])
+
+    state = initial_state(network, agents)
+    with progress_bar(counts["gradient_steps"], progress) as bar:
+        state, history, wall_seconds = segments(engine, state, measure, counts, bar, checkpoint, described, CHECKPOINT_SECONDS)
     attrs = _provenance(algorithm, dataset, counts, engine, wall_seconds)
-    return _labelled(network, dataset, axes, counts["eval_every"], state, history, attrs)
+    environment = dataset.environment and environments.find(dataset.environment)
+    curves = labelled(axes, counts["eval_every"], history, environment, attrs)
+    shape = [len(values) for values in axes.values()]
+    parameters = xarray.DataArray(state.params.reshape(*shape, -1), dims=(*axes, "parameter"), coords=axes, name="parameters")
+    return Run(network, curves, parameters)
 
 
-def _segments(network, agents, dataset, engine, counts, bar, checkpoint, fingerprint):
-    """Advance, evaluate and save by turns; (state, history, wall_seconds) at the end."""
-    state, wall_seconds = initial_state(network, agents), 0.0
-    history = {name: np.empty((0, len(agents.seeds))) for name in VARIABLES}
+def checked_counts(**counts):
+    """The counts as integers by name; ValueError names one that is not allowed."""
+    counts = {name: positive_integer(name, value) for name, value in counts.items()}
+    every, steps = counts["eval_every"], counts["gradient_steps"]
+    if every > steps:
+        raise ValueError(f"eval_every={every} is more than gradient_steps={steps}: nothing would be evaluated")
+    return counts
+
+
+def progress_bar(steps, progress):
+    """A bar with the time left, once there are some seconds of it."""
+    hidden = not progress or bool(os.environ.get("TQDM_DISABLE"))  # the notebook's bar does not ask
+    return tqdm(total=steps, unit="step", delay=PROGRESS_DELAY, disable=hidden)
+
+
+def segments(engine, state, measure, counts, bar, checkpoint, described, save_every, report=None):
+    """Advance, evaluate and save by turns; (state, history, wall_seconds) at the end.
+
+    measure: state -> return_, msbe and scale, each (agents,). described: what must agree for a
+    checkpoint to be this run's, by name. save_every: seconds between checkpoints. report: called with
+    the history, each (evaluations, agents), as it grows.
+    """
+    wall_seconds, fingerprint = 0.0, _fingerprint(described)
+    history = {name: np.empty((0, len(state.params))) for name in VARIABLES}
     if checkpoint is not None and Path(checkpoint).exists():
         state, history, wall_seconds = checkpoints.load(checkpoint, fingerprint)
         if state.gradient_step > counts["gradient_steps"]:
@@ -105,13 +130,15 @@ def _segments(network, agents, dataset, engine, counts, bar, checkpoint, fingerp
             segment = max(1, int(steps * SEGMENT_SECONDS / (time.monotonic() - start + 1e-9)))
             history_after = history
             if state_after.gradient_step % every == 0:
-                measured = evaluate(network, agents, dataset, state_after, counts["eval_episodes"], counts["eval_velocity"])
+                measured = measure(state_after)
                 measured["effective_learning_rate"] = state_after.learning_rate
                 history_after = {name: np.vstack([history[name], measured[name]]) for name in VARIABLES}
             seconds_after = wall_seconds + time.monotonic() - start
             state, history, wall_seconds = state_after, history_after, seconds_after  # together: Ctrl-C saves these
             bar.update(steps)
-            if time.monotonic() - last_save > CHECKPOINT_SECONDS:
+            if report is not None and state.gradient_step % every == 0:
+                report(history)
+            if time.monotonic() - last_save > save_every:
                 save()
                 last_save = time.monotonic()
     finally:
@@ -119,7 +146,7 @@ def _segments(network, agents, dataset, engine, counts, bar, checkpoint, fingerp
     return state, history, wall_seconds
 
 
-def _axis(name, value):
+def axis(name, value):
     """One axis of the grid, as float64; ValueError names a value that is not allowed."""
     try:
         values = np.atleast_1d(np.asarray(value, np.float64))
@@ -156,13 +183,13 @@ def _agent_seeds(dataset, seeds):
     return check_seeds(seeds)
 
 
-def _agents(axes, dataset):
+def agents_of(axes, datasets):
     """The whole grid, flattened: seeds run fastest."""
     mesh = np.meshgrid(*axes.values(), indexing="ij")
     columns = {name: column.ravel() for name, column in zip(axes, mesh, strict=True)}
-    position = np.arange(len(axes["seed"])) if len(dataset.seeds) > 1 else np.zeros(len(axes["seed"]), np.int64)
-    datasets = np.tile(position, len(columns["seed"]) // len(position))
-    return Agents(columns.pop("seed").astype(np.int64), datasets, **columns)
+    position = np.arange(len(axes["seed"])) if datasets > 1 else np.zeros(len(axes["seed"]), np.int64)
+    of_agent = np.tile(position, len(columns["seed"]) // len(position))
+    return Agents(columns.pop("seed").astype(np.int64), of_agent, **columns)
 
 
 def _engine(name, device):
@@ -177,13 +204,12 @@ def _engine(name, device):
     return ENGINES[name]
 
 
-def _fingerprint(algorithm, dataset, axes, counts, engine):
-    """What must agree for a checkpoint to be this run's; training longer is the same run."""
-    grid = {name: values.tolist() for name, values in axes.items()}
-    described = grid | counts | {"algorithm": algorithm.canonical(), "dataset": dataset.digest, "engine": engine}
-    described |= {"environment": dataset.environment, "action_count": dataset.action_count}
-    described.pop("gradient_steps")
-    return {name: sha256(json.dumps(value).encode()).hexdigest()[:16] for name, value in described.items()}
+def _fingerprint(described):
+    """A checksum by name; training longer is the same run."""
+    kinds = {np.ndarray: np.ndarray.tolist, Algorithm: Algorithm.canonical}
+    plain = {name: kinds.get(type(value), lambda value: value)(value) for name, value in described.items()}
+    plain.pop("gradient_steps")
+    return {name: sha256(json.dumps(value).encode()).hexdigest()[:16] for name, value in plain.items()}
 
 
 def _provenance(algorithm, dataset, counts, engine, wall_seconds):
@@ -198,8 +224,8 @@ def _provenance(algorithm, dataset, counts, engine, wall_seconds):
     }  # fmt: skip
 
 
-def _labelled(network, dataset, axes, eval_every, state, history, attrs):
-    """Flat agents back on the grid's axes, as a `Run`."""
+def labelled(axes, eval_every, history, environment, attrs):
+    """The history of flat agents as curves on the grid's axes; without an environment score is NaN."""
     shape = [len(values) for values in axes.values()]
     steps = eval_every * np.arange(1, len(history["return_"]) + 1)
     with np.errstate(over="ignore"):  # a diverged msbe may be beyond float32: infinity is what it is then
@@ -208,9 +234,5 @@ def _labelled(network, dataset, axes, eval_every, state, history, attrs):
             for name, values in history.items()
         }
     curves = xarray.Dataset(variables, {**axes, "gradient_step": steps}, attrs)
-    score = curves["return_"] * np.float32(np.nan)
-    if dataset.environment is not None:
-        score = environments.find(dataset.environment).score(curves["return_"])
-    curves = curves.assign(score=score.astype(np.float32))
-    parameters = xarray.DataArray(state.params.reshape(*shape, -1), dims=(*axes, "parameter"), coords=axes, name="parameters")
-    return Run(network, curves, parameters)
+    score = environment.score(curves["return_"]) if environment else curves["return_"] * np.float32(np.nan)
+    return curves.assign(score=score.astype(np.float32))

@@ -12,30 +12,31 @@ import hanq
 
 PACKAGE = Path(hanq.__file__).parent
 LAYERS = [
-    ["algorithm", "environments", "generator", "records", "population", "sources"],
+    ["algorithm", "environments", "generator", "records", "population", "sources", "torso"],
     ["dataset", "reference", "forward", "evaluation", "fused", "kernels", "backward", "passes", "dense", "memory",
-     "optimiser", "vector", "checkpoint"],
-    ["run", "training"],
+     "optimiser", "vector", "checkpoint", "atari.network", "atari.game", "atari.frames", "atari.evaluation"],
+    ["run", "training", "atari.training"],
     ["scores", "plots"],
     ["paper", "variations", "tuning"],
     ["protocol", "ledger"],
-    ["bench", "bench_jax"],
+    ["bench", "bench_jax", "atari.bench", "atari.command"],
     ["__main__"],
 ]  # fmt: skip
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}
-MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+FILES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
+MODULES = sorted(module for module in FILES if not module.endswith("__init__"))
 LONGEST = 260
 
 
 def imported(module):
     """Modules of the package that one imports, wherever in the file it does so."""
     found = set()
-    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text())):
+    for node in ast.walk(ast.parse(FILES[module].read_text())):
         if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module and node.module.split(".")[0] == "hanq":
-            names = [alias.name for alias in node.names] if node.module == "hanq" else [node.module.split(".")[1]]
-            found.update(names)
+            names = [alias.name for alias in node.names] if node.module in ("hanq", "hanq.atari") else [""]
+            found.update(f"{node.module}.{name}".strip(".").removeprefix("hanq.") for name in names)
         elif isinstance(node, ast.Import):
-            found.update(alias.name.split(".")[1] for alias in node.names if alias.name.startswith("hanq."))
+            found.update(alias.name.removeprefix("hanq.") for alias in node.names if alias.name.startswith("hanq."))
         assert not (isinstance(node, ast.ImportFrom) and node.level), f"{module} imports relatively: write hanq in full"
     return found
 
@@ -52,9 +53,13 @@ def test_no_modules_import_each_other_in_a_circle():
     TopologicalSorter({module: imported(module) for module in MODULES}).prepare()  # raises CycleError
 
 
-@pytest.mark.parametrize("module", [*MODULES, "__init__"])
+@pytest.mark.parametrize("module", FILES)
 def test_no_module_is_long(module):
-    assert len((PACKAGE / f"{module}.py").read_text().splitlines()) <= LONGEST
+    assert len(FILES[module].read_text().splitlines()) <= LONGEST
+
+
+def test_importing_the_package_loads_no_emulator():
+    subprocess.run([sys.executable, "-c", "import hanq, sys; assert 'ale_py' not in sys.modules"], check=True, cwd=PACKAGE.parent)
 
 
 def test_the_package_gives_what_the_contract_names():

@@ -1,0 +1,71 @@
+"""How fast Seaquest is here, beside what the arithmetic allows: `python -m hanq bench --atari`.
+
+Every figure is the best of several repetitions of some seconds each. The limit is the machine's matrix
+product in float32 over the arithmetic of a step; convolutions reach less of it.
+"""
+
+import tempfile
+import time
+
+import numpy as np
+import torch
+
+from hanq import records
+from hanq.algorithm import DQN_LN, HANQ
+from hanq.atari import frames, game
+from hanq.atari.network import seaquest_network, step_gflop
+from hanq.atari.training import Engine, find_device
+from hanq.bench import least_seconds
+from hanq.population import Agents, initial_state
+
+BATCH, TRANSITIONS, SIZE = 128, 4_000, 2_048
+LINE = "{:<50} {:>10} {:>10}"
+
+
+def finished(device):
+    """Wait until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def matmul_gflops(device, size=SIZE):
+    """Billions of floating-point operations a second of a matrix product in float32."""
+    a = torch.rand(size, size, device=device)
+
+    def product():
+        a @ a
+        finished(device)
+
+    return 2 * size**3 / least_seconds(product) / 1e9
+
+
+def steps_a_second(algorithm, data, device, agents=1, hyper_lr=0.0, steps=2):
+    """Gradient steps a second of each of `agents` side by side, on one dataset."""
+    ones = np.ones(agents)
+    population = Agents(np.arange(agents), 0 * np.arange(agents), 1e-4 * ones, hyper_lr * ones, ones, 0.99 * ones, 0 * ones)
+    network = seaquest_network(algorithm, game.SEAQUEST.actions)
+    engine = Engine(network, population, data, BATCH, device)
+    state = engine.advance(initial_state(network, population), 1)  # the first step moves no learning rate
+    return steps / least_seconds(lambda: engine.advance(state, steps))
+
+
+def main():
+    """Print the table, the machine and the versions."""
+    origin, device = records.provenance(), find_device("auto", "float32")
+    print(f"{origin['machine']}, {torch.get_num_threads()} threads, device {device}, commit {origin['commit']}")
+    print(f"python {origin['python']}, {origin['versions']}")
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.process_time()
+        data = frames.collect(folder, [0], TRANSITIONS, progress=False)
+        seconds = time.process_time() - start
+        print(f"random play: {TRANSITIONS / seconds:.0f} agent steps a second of one core's time, 4 frames each")
+        gflops = matmul_gflops(device)
+        gflop = step_gflop(seaquest_network(HANQ, game.SEAQUEST.actions), BATCH)
+        print(f"matrix product: {gflops:.0f} GFLOP/s; a step of batch {BATCH} is {gflop:.1f} GFLOP: "
+              f"at most {gflops / gflop:.1f} steps a second")  # fmt: skip
+        print(LINE.format("gradient steps a second, of all agents together", "steps", "GFLOP/s"))
+        for name, algorithm, agents in (("DQN-LN", DQN_LN, 1), ("HANQ", HANQ, 1), ("HANQ, 4 agents side by side", HANQ, 4)):
+            rate = agents * steps_a_second(algorithm, data, device, agents)
+            print(LINE.format(name, f"{rate:.2f}", f"{rate * gflop:.0f}"), flush=True)
+        rate = steps_a_second(HANQ, data, device, hyper_lr=0.1)
+        print(LINE.format("HANQ, residual hypergradient", f"{rate:.2f}", ""))

@@ -1,0 +1,217 @@
+"""Offline data of uniformly random play, every frame once: on disk, memory-mapped, resumable.
+
+Two files a seed: `.frames` holds the frames as raw bytes, `.nc` an action, a clipped reward, whether
+the episode ended, and two numbers of frames: the one that was seen, and the first of its episode.
+An episode is a life, as in CleanRL. Its stack of 4 begins with its first frame four times, and its
+last frame is there too, so both observations of every step are made by index alone.
+
+Play is a function of the seed, in blocks of games that start from an emulator freshly seeded: a
+collection that was killed goes on with the next block, to the same bytes.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import xarray
+from tqdm.auto import tqdm
+
+from hanq import records
+from hanq.atari import game
+from hanq.atari.network import FRAMES, SIDE
+from hanq.dataset import check_seeds, positive_integer
+from hanq.generator import BEHAVIOUR, GAME, integer
+
+GAMES = 8  # games a block: seeding loads the ROM, which takes as long as 200 steps
+TYPES = {"actions": "uint8", "rewards": "int8", "terminated": "bool", "rows": "int32", "first_rows": "int32"}
+FRAME_BYTES = SIDE * SIDE
+KIND = "seaquest frames"
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """One seed's transitions."""
+
+    frames: np.ndarray
+    """(frames, 84, 84) uint8, memory-mapped"""
+    actions: np.ndarray
+    """(size,) uint8"""
+    rewards: np.ndarray
+    """(size,) int8: the sign of the game's own"""
+    terminated: np.ndarray
+    """(size,) bool: a life was lost, or the game"""
+    rows: np.ndarray
+    """(size,) int32: the frame that each action was taken at; the next one came of it"""
+    first_rows: np.ndarray
+    """(size,) int32: the first frame of its episode"""
+    seed: int
+    provenance: dict
+    digest: str
+    """Checksum of the transitions and their frames."""
+
+    @property
+    def size(self):
+        return len(self.actions)
+
+    @cached_property
+    def stack_rows(self):
+        """(size, 5) int64: the four frames of the observation, and the next; never of another episode."""
+        rows = self.rows[:, None] + np.arange(1 - FRAMES, 2)
+        return np.maximum(rows, self.first_rows[:, None]).astype(np.int64)
+
+    def observations(self, index):
+        """The stacks (..., 4, 84, 84) that were seen at these steps, the newest frame last."""
+        return self.frames[self.stack_rows[index][..., :-1]]
+
+    def next_observations(self, index):
+        """The stacks (..., 4, 84, 84) that came of these steps."""
+        return self.frames[self.stack_rows[index][..., 1:]]
+
+
+@dataclass(frozen=True, eq=False)
+class FrameDataset:
+    """Several seeds' transitions, as many for each, as `reference.Engine` and `train` ask for them."""
+
+    members: tuple[Frames, ...]
+
+    @property
+    def size(self):
+        return self.members[0].size
+
+    @property
+    def seeds(self):
+        return np.array([member.seed for member in self.members], np.int64)
+
+    @property
+    def digest(self):
+        return " ".join(member.digest for member in self.members)
+
+
+def play_block(env, seed, block, most):
+    """Frames and transitions of `GAMES` games by a uniformly random player, at most so many: (frames, columns)."""
+    frames, steps = [], []
+    for number in range(GAMES):
+        seeds = [integer(game.SEEDS, seed, GAME, block, 0)] if number == 0 else None
+        (frame,), (lives,) = game.start(env, seeds)
+        over = False
+        while not over:
+            first, lost = len(frames), False
+            frames.append(frame)
+            while not (over or lost):
+                action = integer(env.single_action_space.n, seed, BEHAVIOUR, block, len(steps))
+                pictures, (reward,), (ended,), (cut_off,), info = env.step(np.array([action]))
+                left = info["lives"][0]
+                lost, lives = 0 < left < lives, left
+                steps.append((action, np.sign(reward), ended or lost, len(frames) - 1, first))
+                frames.append(pictures[0, 0].copy())
+                over = ended or cut_off or len(steps) == most
+            if not over:
+                (frame,), (lives,) = game.next_life(env)
+        if len(steps) == most:
+            break
+    columns = zip(*steps, strict=True)
+    return np.stack(frames), {name: np.array(column, kind) for (name, kind), column in zip(TYPES.items(), columns, strict=True)}
+
+
+def collect(folder, seeds, transitions=game.SEAQUEST.dataset_size, progress=True):
+    """Play that many steps with each seed, or go on playing them, or load them: a `FrameDataset`.
+
+    folder: where `seaquest-SEED-TRANSITIONS.nc` and `.frames` (7 kB a step) go; a finished pair is
+    loaded. transitions: agent steps, 4 emulator frames each. Raises ValueError naming a bad argument,
+    or as `load` does.
+    """
+    seeds, transitions = check_seeds(seeds).tolist(), positive_integer("transitions", transitions)
+    return FrameDataset(tuple(collect_seed(folder, seed, transitions, progress) for seed in seeds))
+
+
+def collect_seed(folder, seed, transitions, progress):
+    """The `Frames` of one seed."""
+    path = Path(folder) / f"seaquest-{seed}-{transitions}.nc"
+    index = read_index(path) if path.exists() else empty_index(seed, transitions)
+    if index.attrs["frames_sha256"]:
+        return load(path)
+    frames_path = path.with_suffix(".frames")
+    frames_path.parent.mkdir(parents=True, exist_ok=True)
+    frames_path.touch()
+    check_length(frames_path, index)
+    env = game.make(1)
+    hidden = not progress or bool(os.environ.get("TQDM_DISABLE"))
+    with tqdm(total=transitions, unit="step", desc=f"seed {seed}", delay=3, disable=hidden) as bar:
+        bar.update(index.sizes["transition"])
+        with open(frames_path, "r+b") as file:
+            while index.sizes["transition"] < transitions:
+                missing = transitions - index.sizes["transition"]
+                index = append(file, index, *play_block(env, seed, index.attrs["blocks"], missing))
+                records.save(index, path)
+                bar.update(index.sizes["transition"] - bar.n)
+    env.close()
+    origin = json.dumps(records.provenance() | {"ale_py": version("ale-py")})
+    records.save(index.assign_attrs(frames_sha256=frames_checksum(frames_path), provenance=origin), path)
+    return load(path)
+
+
+def append(file, index, frames, columns):
+    """Write one block behind the frames that the index knows of; returns the index with it."""
+    known = index.attrs["frames"]
+    file.truncate(known * FRAME_BYTES)  # what a killed collection wrote and did not get to record
+    file.seek(known * FRAME_BYTES)
+    file.write(frames.tobytes())
+    file.flush()
+    os.fsync(file.fileno())
+    columns = columns | {name: columns[name] + np.int32(known) for name in ("rows", "first_rows")}
+    block = xarray.Dataset({name: ("transition", values) for name, values in columns.items()})
+    joined = xarray.concat([index, block], "transition", combine_attrs="drop")
+    return joined.assign_attrs(index.attrs | {"blocks": index.attrs["blocks"] + 1, "frames": known + len(frames)})
+
+
+def empty_index(seed, transitions):
+    """The index before the first block."""
+    columns = {name: ("transition", np.empty(0, kind)) for name, kind in TYPES.items()}
+    attrs = dict(kind=KIND, seed=seed, transitions=transitions, blocks=0, frames=0, frames_sha256="", provenance="")
+    return xarray.Dataset(columns, attrs=attrs)
+
+
+def read_index(path):
+    """The `.nc` file; ValueError names one that is damaged or of another kind."""
+    index = records.load(path)
+    if index.attrs.get("kind") != KIND:
+        raise ValueError(f"path={str(path)!r} holds no Seaquest frames but a {index.attrs.get('kind', 'file of another kind')}")
+    return index
+
+
+def check_length(frames_path, index):
+    """ValueError where the frames that an index speaks of are not all there."""
+    there = frames_path.stat().st_size // FRAME_BYTES
+    if there < index.attrs["frames"]:
+        raise ValueError(f"path={str(frames_path)!r} is truncated or missing, with {there} frames of {index.attrs['frames']}: "
+                         "delete it and the .nc file beside it, then collect again")  # fmt: skip
+
+
+def frames_checksum(frames_path):
+    """SHA-256 of the frames, as text."""
+    with open(frames_path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load(path):
+    """The `Frames` that `collect` finished at `path`, the `.nc` file.
+
+    Raises FileNotFoundError, or ValueError naming a file that is unfinished, truncated or damaged.
+    """
+    index = read_index(path)
+    frames_path = Path(path).with_suffix(".frames")
+    if not index.attrs["frames_sha256"]:
+        raise ValueError(f"path={str(path)!r} is unfinished: call collect to go on with it")
+    if not frames_path.exists() or frames_checksum(frames_path) != index.attrs["frames_sha256"]:
+        raise ValueError(f"path={str(frames_path)!r} is missing, truncated or damaged, by the checksum in the .nc file "
+                         "beside it: delete both, then collect again")  # fmt: skip
+    columns = {name: index[name].values for name in TYPES}
+    frames = np.memmap(frames_path, np.uint8, "c").reshape(-1, SIDE, SIDE)  # copy on write, so that torch takes it
+    provenance = json.loads(index.attrs["provenance"])
+    digest = records.digest(index.assign_attrs(provenance=""))
+    return Frames(frames, **columns, seed=int(index.attrs["seed"]), provenance=provenance, digest=digest)

@@ -1,0 +1,147 @@
+"""Train agents on Seaquest's frames: the engine of `hanq.reference`, fed from frames on disk or on the device."""
+
+import json
+from contextlib import contextmanager
+from dataclasses import asdict
+
+import torch
+
+from hanq import records, reference
+from hanq.atari.evaluation import SAMPLE, Evaluation
+from hanq.atari.game import SEAQUEST
+from hanq.atari.network import seaquest_network
+from hanq.population import initial_state
+from hanq.run import GRID
+from hanq.training import agents_of, axis, checked_counts, labelled, progress_bar, segments
+
+PRECISIONS = ("float32", "tf32", "bfloat16")
+CHECKPOINT_SECONDS = 120  # 34 MB an agent each time
+SHARE_OF_MEMORY = 0.5  # of what the device has free, that frames may take
+
+
+class Engine(reference.Engine):
+    """The population trained by `reference.step` on stacks that are made from single frames."""
+
+    def __init__(self, network, agents, dataset, batch_size, device, precision="float32", compiled=False):
+        super().__init__(network, agents, dataset, batch_size, device)
+        self.precision, self.dataset_of_agent = precision, agents.datasets.tolist()
+        if compiled:
+            self.name, self.step = "torch-compiled", torch.compile(reference.step)
+
+    def load(self, dataset):
+        """Columns on the device, and each seed's frames there too, if all of them fit, else on disk."""
+        frames = [torch.from_numpy(member.frames) for member in dataset.members]
+        if self.device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(self.device)
+            if sum(pictures.nbytes for pictures in frames) < SHARE_OF_MEMORY * free:
+                frames = [pictures.to(self.device) for pictures in frames]
+        kinds = dict(stack_rows=torch.int64, actions=torch.int64, rewards=torch.float32, terminated=torch.float32)
+        columns = {
+            name: torch.stack([torch.as_tensor(getattr(member, name), dtype=kind) for member in dataset.members]).to(self.device)
+            for name, kind in kinds.items()
+        }
+        return frames, columns
+
+    def gather(self, index):
+        """The transitions at `index`, (agents, batch), of each agent's dataset; pictures stay uint8."""
+        frames, columns = self.transitions
+        batch = {name: values[self.agents.datasets[:, None], index] for name, values in columns.items()}
+        rows = batch.pop("stack_rows").to(frames[0].device)  # (agents, batch, 5)
+        pictures = torch.stack([frames[of][row] for of, row in zip(self.dataset_of_agent, rows, strict=True)])
+        pictures = pictures.to(self.device)  # (agents, batch, 5, 84, 84)
+        return reference.Batch(observations=pictures[:, :, :-1], next_observations=pictures[:, :, 1:], **batch)
+
+    def advance(self, state, steps):
+        with precision_of(self.precision, self.device):
+            return super().advance(state, steps)
+
+
+@contextmanager
+def precision_of(precision, device):
+    """float32 as it is; with tensor cores' TF32; or layers in bfloat16 and all else in float32."""
+    settings = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = [setting.allow_tf32 for setting in settings]
+    try:
+        for setting in settings:
+            setting.allow_tf32 = precision == "tf32"
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            yield
+    finally:
+        for setting, value in zip(settings, before, strict=True):
+            setting.allow_tf32 = value
+
+
+def train(
+    algorithm, dataset, *, learning_rate, hyper_lr=0.0, target_rate=1.0, discount=0.99,
+    gradient_steps=1_000_000, batch_size=128, eval_every=10_000, eval_episodes=10, eval_steps=SEAQUEST.horizon,
+    device="auto", precision="float32", compiled=False, checkpoint=None, log=None, progress=True,
+):  # fmt: skip
+    """Train one agent for every seed and every point of the grid, side by side.
+
+    Side by side their convolutions are grouped ones, which on a CPU take longer than one agent after the other: there,
+    run a process an agent. On a GPU nothing of this has been measured.
+
+    algorithm: an `Algorithm`; its hidden layers are Seaquest's. dataset: a `FrameDataset`. learning_rate,
+    hyper_lr, target_rate, discount, gradient_steps, batch_size, eval_every, eval_episodes, checkpoint, progress:
+    as in `hanq.train`. eval_steps: actions after which a game is cut off. device: "auto" is a GPU if there is one.
+    precision: one of `PRECISIONS`, of training only. compiled: whether through torch.compile. log: a CSV file of the
+    curves so far, replaced at each evaluation.
+
+    Returns curves as `hanq.train` labels them, and the last parameters, (agents, network.size), seeds fastest.
+    msbe and scale are means over a fixed sample of the dataset.
+    Raises ValueError naming the argument, its value and what is allowed.
+    """
+    counts = checked_counts(gradient_steps=gradient_steps, batch_size=batch_size, eval_every=eval_every,
+                            eval_episodes=eval_episodes, eval_steps=eval_steps)  # fmt: skip
+    device = find_device(device, precision)
+    values = dict(zip(GRID, (learning_rate, hyper_lr, target_rate, discount, 0.0), strict=True))
+    axes = {name: axis(name, value) for name, value in values.items()} | {"seed": dataset.seeds}
+    agents = agents_of(axes, len(dataset.seeds))
+    network = seaquest_network(algorithm, SEAQUEST.actions)
+    engine = Engine(network, agents, dataset, counts["batch_size"], device, precision, compiled)
+    described = axes | counts | dict(algorithm=algorithm, dataset=dataset.digest, engine=engine.name, precision=precision)
+    attrs = provenance(algorithm, dataset, engine) | counts
+
+    def curves_of(history, wall_seconds):
+        return labelled(axes, counts["eval_every"], history, SEAQUEST, attrs | {"wall_seconds": round(wall_seconds, 3)})
+
+    def report(history):
+        if log is not None:
+            with records.atomic(log) as partial:
+                curves_of(history, 0.0).to_dataframe().reset_index().to_csv(partial, index=False)
+
+    measure = Evaluation(engine, counts["eval_episodes"], counts["eval_steps"])
+    with progress_bar(counts["gradient_steps"], progress) as bar:
+        state, history, wall_seconds = segments(engine, initial_state(network, agents), measure, counts, bar, checkpoint,
+                                            described, CHECKPOINT_SECONDS, report)  # fmt: skip
+    return curves_of(history, wall_seconds), state.params
+
+
+def find_device(device, precision):
+    """The torch.device; ValueError where it is not there, or has no such precision."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision={precision!r} is unknown: use one of {PRECISIONS}")
+    there = torch.cuda.is_available()
+    if device not in ("auto", "cpu", "cuda") or (device == "cuda" and not there):
+        raise ValueError(f"device={device!r} is not available: use one of {('auto', 'cpu') + ('cuda',) * there}")
+    device = torch.device("cuda" if there and device != "cpu" else "cpu")
+    if precision == "tf32" and device.type != "cuda":
+        raise ValueError("precision='tf32' needs a GPU: use one of ('float32', 'bfloat16') on the CPU")
+    return device
+
+
+def provenance(algorithm, dataset, engine):
+    """Where the curves come from, beside the counts."""
+    on_gpu = engine.device.type == "cuda"
+    return records.provenance() | {
+        "algorithm": json.dumps(asdict(algorithm)),
+        "environment": SEAQUEST.name,
+        "dataset": json.dumps([member.provenance for member in dataset.members]),
+        "dataset_digest": dataset.digest,
+        "transitions": dataset.size,
+        "engine": engine.name,
+        "device": torch.cuda.get_device_name(engine.device) if on_gpu else "cpu",
+        "precision": engine.precision,
+        "threads": torch.get_num_threads(),
+        "msbe_sample": f"{SAMPLE} transitions of each dataset, the same at every evaluation",
+    }

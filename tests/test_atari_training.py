@@ -1,0 +1,259 @@
+"""Promise: training on Seaquest can stop at any time and goes on to the same curves; games are scored whole."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from atari_problem import small_frames, some_agents, some_engine
+
+import hanq
+from hanq import checkpoint, records
+from hanq.__main__ import main
+from hanq.atari import bench, evaluation, game, training
+from hanq.atari.evaluation import Evaluation, bellman_error, greedy, play
+from hanq.atari.network import seaquest_network
+from hanq.population import initial_parameters, initial_state
+
+TINY = dict(learning_rate=1e-4, hyper_lr=0.1, batch_size=4, eval_every=2, eval_episodes=1, eval_steps=15, progress=False)
+
+
+@pytest.fixture(autouse=True)
+def small_sample(monkeypatch):
+    monkeypatch.setattr(evaluation, "SAMPLE", 16)
+
+
+def train(gradient_steps=4, algorithm=hanq.HANQ, **changes):
+    return training.train(algorithm, small_frames(), gradient_steps=gradient_steps, **TINY | changes)
+
+
+def assert_same(one, other):
+    for name in one[0].variables:
+        np.testing.assert_array_equal(one[0][name].values, other[0][name].values, err_msg=name)
+    np.testing.assert_array_equal(one[1], other[1])
+
+
+@pytest.fixture(scope="module")
+def uninterrupted():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "SAMPLE", 16)
+        return train()
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("call", [1, 2])
+def test_an_interrupted_run_goes_on_to_the_same_curves(tmp_path, monkeypatch, uninterrupted, call):
+    calls = []
+
+    class Failing(Evaluation):
+        def __call__(self, state):
+            calls.append(state.gradient_step)
+            if len(calls) == call:
+                raise Killed
+            return super().__call__(state)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(training, "Evaluation", Failing)
+        train(checkpoint=tmp_path / "c")
+    assert calls == [2, 4][:call]
+    assert_same(train(checkpoint=tmp_path / "c"), uninterrupted)
+
+
+def test_a_run_between_two_evaluations_goes_on_to_the_same_curves(tmp_path, uninterrupted):
+    train(gradient_steps=3, checkpoint=tmp_path / "c")
+    assert_same(train(checkpoint=tmp_path / "c"), uninterrupted)
+
+
+def test_curves_are_labelled_as_hanq_trains_are_and_say_where_they_come_from(uninterrupted):
+    uninterrupted, params = uninterrupted
+    assert params.shape == (2, seaquest_network(hanq.HANQ, 18).size)
+    assert uninterrupted.score.sizes == dict(
+        learning_rate=1, hyper_lr=1, target_rate=1, discount=1, weight_decay=1, seed=2, gradient_step=2
+    )
+    assert set(uninterrupted.data_vars) == {"score", "return_", "msbe", "effective_learning_rate", "scale"}
+    assert uninterrupted.sel(learning_rate=1e-4, seed=2).gradient_step.values.tolist() == [2, 4]
+    np.testing.assert_allclose(uninterrupted.score, 100 * uninterrupted.return_ / 300)
+    assert np.isfinite(uninterrupted.msbe).all() and (uninterrupted.scale != 1).all()
+    assert {"command", "commit", "versions", "machine", "dataset", "dataset_digest", "precision", "device", "wall_seconds",
+            "msbe_sample", "batch_size"} <= set(uninterrupted.attrs)  # fmt: skip
+    assert json.loads(uninterrupted.attrs["algorithm"])["predictor"] == "meta"
+
+
+def test_a_checkpoint_of_another_run_is_refused_by_name(tmp_path):
+    train(gradient_steps=2, checkpoint=tmp_path / "c")
+    with pytest.raises(ValueError, match="another precision"):
+        train(checkpoint=tmp_path / "c", precision="bfloat16")
+    with pytest.raises(ValueError, match="another algorithm"):
+        train(checkpoint=tmp_path / "c", algorithm=replace(hanq.HANQ, hyperobjective="semi"))
+
+
+def test_bfloat16_is_nearly_float32_and_leaves_no_setting_behind(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32, torch.is_autocast_enabled("cpu")
+    agents = some_agents([1])
+    states = []
+    for precision in ("float32", "bfloat16"):
+        engine = some_engine(hanq.HANQ, agents, precision=precision)
+        states.append(engine.advance(initial_state(engine.network, agents), 1))
+    ours, theirs = (state.first_moment[0] for state in states)  # a tenth of the gradient
+    assert ours.dtype == theirs.dtype == np.float32 and not np.array_equal(ours, theirs)
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.99
+    assert before == (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32, torch.is_autocast_enabled("cpu"))
+
+
+def fixed_players(network, actions):
+    """Parameters (len(actions), network.size) of agents that always take one action."""
+    params = np.zeros((len(actions), network.size), np.float32)
+    network.views(params)["head.bias"][np.arange(len(actions)), actions] = 1
+    return torch.as_tensor(params)
+
+
+def test_a_game_is_played_to_its_end_across_lives_for_unclipped_points():
+    """Two players who each press one button, against the emulator told to press it."""
+    buttons, starts = [5, 9], np.array([[11], [12]])
+    network = seaquest_network(hanq.DQN, 18)
+    env = game.make(2)
+    returns = play(env, network, fixed_players(network, buttons), starts)
+    plain = game.make(1)
+    for i, button in enumerate(buttons):
+        _, (lives,) = game.start(plain, starts[i])
+        total, over, lost = 0, False, 0
+        while not over:
+            _, (reward,), (over,), _, info = plain.step(np.array([button]))
+            lost += info["lives"][0] < lives
+            (lives,) = info["lives"]
+            total += reward
+        assert returns[i] == total > 20 and lost == 4
+    env.close()
+    plain.close()
+
+
+def test_a_game_is_cut_off_at_the_horizon_and_its_start_is_a_function_of_the_seed():
+    network = seaquest_network(hanq.HANQ, 18)
+    params = torch.as_tensor(initial_parameters(network, [0]))
+    seen = []
+
+    class Seen(type(game.make(1))):
+        def step(self, actions):
+            result = super().step(actions)
+            seen.append(result[0])
+            return result
+
+    env = game.make(2, horizon=10)
+    env.__class__ = Seen
+    play(env, network, params, np.array([[5, 6]]))
+    first, seen[:] = np.stack(seen), []
+    assert len(first) == 2 + 10  # FIRE and UP come first
+    play(env, network, params, np.array([[5, 6]]))
+    assert np.array_equal(np.stack(seen), first)
+    env.close()
+
+
+def test_greedy_takes_the_first_best_action_and_0_where_q_is_not_finite():
+    nan, inf = float("nan"), float("inf")
+    assert greedy(torch.tensor([[1.0, 3, 3], [nan, 1, 2], [0, inf, 1], [-2, -1, -3]])).tolist() == [1, 0, 0, 1]
+
+
+def test_two_evaluations_of_one_state_agree_and_games_start_by_seed_and_step(monkeypatch):
+    agents = some_agents([1, 2])
+    engine = some_engine(hanq.DQN_LN, agents)
+    measure, state = Evaluation(engine, 2, 12), initial_state(engine.network, agents)
+    one, again = measure(state), measure(state)
+    for name in ("return_", "msbe", "scale"):
+        np.testing.assert_array_equal(one[name], again[name])
+    np.testing.assert_array_equal(one["scale"], 1)
+    starts = []
+    monkeypatch.setattr(evaluation, "play", lambda env, network, params, seeds: starts.append(seeds) or np.zeros((2, 2)))
+    for step in (0, 1):
+        measure(state._replace(gradient_step=step))
+    assert len(np.unique(starts)) == 8  # two steps, two agents, two games
+
+
+@pytest.mark.parametrize("name", ["DQN", "HANQ"])
+def test_msbe_is_that_of_q_alone_on_a_fixed_sample_of_each_agents_own_data(name, monkeypatch):
+    monkeypatch.setattr(evaluation, "SAMPLE", 150)
+    monkeypatch.setattr(evaluation, "CHUNK", 40)
+    agents = some_agents([2, 1], discount=0.9)
+    engine = some_engine(getattr(hanq, name), agents)
+    params = torch.as_tensor(initial_parameters(engine.network, [7, 8]))
+    error, scale = bellman_error(engine, params)
+    for i, seed in enumerate(agents.seeds):
+        data = small_frames().members[seed - 1]
+        index = hanq.generator.minibatch([seed], [0], 400, 150)[0, 0]
+        assert data.terminated[index].any()
+        weights = engine.network.views(params[i : i + 1])
+
+        def q(stacks, weights=weights):
+            stacks = torch.as_tensor(stacks)[None]
+            return hanq.reference.q_values(engine.network, weights, hanq.reference.hidden(engine.network, weights, stacks))[0]
+
+        target = data.rewards[index] + 0.9 * ~data.terminated[index] * q(data.next_observations(index)).amax(1).numpy()
+        taken = q(data.observations(index)).numpy()[np.arange(150), data.actions[index]]
+        assert error[i] == pytest.approx(np.mean((taken - target) ** 2), rel=1e-4)
+    assert (scale == 1).all() if name == "DQN" else (np.abs(scale - 1) < 0.5).all() and (scale != 1).all()
+
+
+def test_the_command_collects_trains_and_goes_on(tmp_path, capsys):
+    command = ["seaquest", "--algorithm", "HANQ-without-metapredictor", "--learning-rate", "1e-4", "1e-3", "--seed", "5",
+               "--transitions", "60", "--batch-size", "2", "--eval-every", "1", "--eval-episodes", "1", "--eval-steps", "5",
+               "--target-rate", "0.5", "--out", str(tmp_path)]  # fmt: skip
+    main([*command, "--steps", "1"])
+    main([*command, "--steps", "2"])
+    (result,) = tmp_path.glob("*.nc")
+    assert result.name == "HANQ-without-metapredictor-learning_rate=0.0001,0.001-target_rate=0.5-seed=5-transitions=60.nc"
+    assert str(result) in capsys.readouterr().out
+    curves = records.load(result)
+    assert curves.gradient_step.values.tolist() == [1, 2] and curves.seed.values.tolist() == [5]
+    log = pd.read_csv(result.with_suffix(".csv"))
+    np.testing.assert_allclose(
+        log.set_index(["learning_rate", "gradient_step"]).msbe.loc[1e-3, 2], curves.msbe.values.ravel()[-1], rtol=1e-5
+    )
+
+
+def test_a_command_that_is_terminated_saves_what_it_has(tmp_path):
+    counts = {"transitions": 60, "batch-size": 2, "eval-every": 2, "eval-episodes": 1, "eval-steps": 5}
+    command = [sys.executable, "-m", "hanq", "seaquest", "--algorithm", "DQN", "--learning-rate", "1e-4", "--out", tmp_path]
+    command += [part for name, count in counts.items() for part in (f"--{name}", str(count))]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+    process = subprocess.Popen(command, cwd=Path(hanq.__file__).parents[1], env=environment, stderr=subprocess.DEVNULL)
+    while not list(tmp_path.glob("*.csv")):  # the first evaluation is over
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() != 0
+    (path,) = tmp_path.glob("*.checkpoint")
+    state, history, _ = checkpoint.load(path, {})
+    assert state.gradient_step >= 2 and len(history["msbe"]) == state.gradient_step // 2
+
+
+@pytest.mark.parametrize(("arguments", "named"), [
+    (["--learning-rate", "-1"], "learning_rate=-1.0"),
+    (["--target-rate", "2"], "target_rate=2.0"),
+    (["--steps", "5"], "eval_every=10000 is more than gradient_steps=5"),
+    (["--transitions", "0"], "transitions=0"),
+    (["--device", "tpu"], "device='tpu'"),
+    (["--precision", "half"], "precision='half'"),
+    (["--seed", "-3"], "seeds=[-3]"),
+])  # fmt: skip
+def test_a_bad_argument_ends_the_command_with_its_name(tmp_path, capsys, arguments, named):
+    with pytest.raises(SystemExit) as ended:
+        main(["seaquest", "--algorithm", "DQN", "--learning-rate", "1e-4", "--out", str(tmp_path), *arguments])
+    assert ended.value.code == 2 and named in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.frames"))  # nobody waited for a collection
+
+
+def test_the_benchmark_times_both_sides(monkeypatch):
+    monkeypatch.setattr(bench, "BATCH", 2)
+    assert bench.steps_a_second(hanq.HANQ, small_frames(), torch.device("cpu"), hyper_lr=0.1, steps=1) > 0
+    assert bench.matmul_gflops(torch.device("cpu"), size=64) > 0

@@ -107,10 +107,10 @@ def main():
     origin = records.provenance()
     print(f"{origin['machine']}, {numba.config.NUMBA_NUM_THREADS} threads, commit {origin['commit']}")
     print(f"python {origin['python']}, {origin['versions']}")
-    print(COLUMNS.format("us per agent per gradient step", "peer", "fused", "ratio"))
     data = collect("Pendulum", range(30))
+    engine_microseconds(fused.Engine, HANQ, data, 1_000, 20, hyper_lr=0.1)  # first: the peers take memory of their own
+    print(f"most memory, 1,000 agents of HANQ: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GB")
+    print(COLUMNS.format("us per agent per gradient step", "peer", "fused", "ratio"))
     for what, peer, ours in table(data):
         ratio = "" if peer is None else f"{peer / ours:.1f}"
         print(COLUMNS.format(what, "" if peer is None else f"{peer:.1f}", f"{ours:.1f}", ratio), flush=True)
-    engine_microseconds(fused.Engine, HANQ, data, 1_000, 20, hyper_lr=0.1)
-    print(f"most memory, 1,000 agents among it: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GB")

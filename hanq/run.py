@@ -8,7 +8,7 @@ import torch
 import xarray
 
 from hanq import records, reference
-from hanq.algorithm import Algorithm, Network
+from hanq.algorithm import Algorithm, Convolution, Network
 
 GRID = ("learning_rate", "hyper_lr", "target_rate", "discount", "weight_decay")
 
@@ -52,7 +52,8 @@ def load_run(path):
     if data.attrs.get("kind") != "run":
         raise ValueError(f"path={str(path)!r} holds no run but a {data.attrs.get('kind', 'file of another kind')}")
     fields = json.loads(data.attrs["network"])
-    network = Network(Algorithm(**fields.pop("algorithm")), **fields)
+    convolutions = tuple(Convolution(*one) for one in fields.pop("convolutions"))
+    network = Network(Algorithm(**fields.pop("algorithm")), convolutions=convolutions, **fields)
     attrs = {key: value for key, value in data.attrs.items() if key not in ("kind", "network")}
     curves = data.drop_vars("parameters")
     curves.attrs = attrs

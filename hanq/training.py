@@ -32,7 +32,7 @@ FLOAT32 = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 def train(
     algorithm, dataset, *, learning_rate, hyper_lr=0.0, target_rate=1.0, discount=0.99, weight_decay=0.0,
-    seeds=None, gradient_steps=200_000, batch_size=128, eval_every=2_000, eval_episodes=10, eval_velocity=1.0,
+    seeds=None, gradient_steps=200_000, batch_size=128, eval_every=2_000, eval_episodes=10, eval_velocity=None,
     engine="auto", device=None, progress=True, checkpoint=None,
 ):  # fmt: skip
     """Train one agent for every seed and every point of the grid, all at once.
@@ -43,7 +43,8 @@ def train(
     seeds: the agents' seeds, where one dataset is shared by all; default: each dataset's own.
     gradient_steps, batch_size: length of training; transitions a step.
     eval_every, eval_episodes: gradient steps between evaluations; greedy episodes in each.
-    eval_velocity: Pendulum only, how fast their starts may be, radians a second; 1 is Gymnasium's.
+    eval_velocity: Pendulum only, how fast their starts may be, radians a second: 1 is Gymnasium's,
+    the default 8 is every speed that there is, as in the data. Elsewhere starts are Gymnasium's.
     engine: "torch" (reference), "torch-compiled" (the same through torch.compile), "fused"
     (Numba, CPU) or "auto": fused on the CPU, else torch; curves.attrs says which.
     device: where torch computes, default the CPU.
@@ -167,6 +168,8 @@ def axis(name, value):
 def _eval_velocity(environment, value):
     """The fastest start of evaluation, as a float; ValueError where it is not allowed."""
     highest = environments.PENDULUM_MAX_SPEED
+    if value is None:
+        return highest if environment == "Pendulum" else 1.0
     if not isinstance(value, Real) or not 0 <= value <= highest:
         raise ValueError(f"eval_velocity={value!r} is out of range: use a number from 0 to {highest:g}")
     if value != 1 and environment != "Pendulum":

@@ -28,7 +28,7 @@ def test_train_has_the_contracts_arguments_and_defaults():
     none = inspect.Parameter.empty
     assert found == dict(
         algorithm=none, dataset=none, learning_rate=none, hyper_lr=0.0, target_rate=1.0, discount=0.99, weight_decay=0.0,
-        seeds=None, gradient_steps=200_000, batch_size=128, eval_every=2_000, eval_episodes=10, eval_velocity=1.0,
+        seeds=None, gradient_steps=200_000, batch_size=128, eval_every=2_000, eval_episodes=10, eval_velocity=None,
         engine="auto", device=None, progress=True, checkpoint=None,
     )  # fmt: skip
 

@@ -42,7 +42,7 @@ def test_the_diverged_act_like_action_0(diverged):
     lost = diverged.curves.return_.sel(learning_rate=1e30).isel(gradient_step=-1)
     params = np.full(diverged.network.size, np.nan, np.float32)
     for seed in range(4):
-        expected = mean_return(forward.layout(diverged.network), params, PENDULUM, seed, 60, 1, 200)
+        expected = mean_return(forward.layout(diverged.network), params, PENDULUM, seed, 60, 1, 200, 8.0)
         assert lost.sel(seed=seed).item() == pytest.approx(expected, rel=1e-6)
 
 

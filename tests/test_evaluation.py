@@ -163,13 +163,15 @@ def test_curves_hold_what_evaluate_measures():
     run = hanq.train(HANQ, data, learning_rate=1e-2, discount=0.9, gradient_steps=6, eval_every=3, eval_episodes=2, **TORCH)
     agents = Agents(data.seeds, np.arange(2), *np.full((5, 2), [[1e-2], [0], [1], [0.9], [0]]))
     state = initial_state(run.network, agents)._replace(gradient_step=6, params=run.parameters.values.reshape(2, -1))
-    for name, values in evaluate(run.network, agents, data, state, episodes=2).items():
+    for name, values in evaluate(run.network, agents, data, state, episodes=2, velocity=8.0).items():
         np.testing.assert_allclose(run.curves[name].isel(gradient_step=-1).values.ravel(), values, rtol=1e-6)
 
 
 def test_faster_starts_are_other_episodes_of_the_same_agents():
     runs = [hanq.train(DQN, small_pendulum(), learning_rate=1e-3, gradient_steps=2, eval_every=2, eval_velocity=velocity, **TORCH)
-            for velocity in (1.0, 8.0)]  # fmt: skip
-    assert np.array_equal(*(run.parameters.values for run in runs)) and np.array_equal(*(run.curves.msbe.values for run in runs))
-    assert (runs[0].curves.return_.values != runs[1].curves.return_.values).all()
-    assert [run.curves.attrs["eval_velocity"] for run in runs] == [1.0, 8.0]
+            for velocity in (1.0, 8.0, None)]  # fmt: skip
+    slow, fast, default = runs
+    assert np.array_equal(slow.parameters, fast.parameters) and np.array_equal(slow.curves.msbe, fast.curves.msbe)
+    assert (slow.curves.return_.values != fast.curves.return_.values).all()
+    assert default.curves.identical(fast.curves.assign_attrs(wall_seconds=default.curves.attrs["wall_seconds"]))
+    assert [run.curves.attrs["eval_velocity"] for run in runs] == [1.0, 8.0, 8.0]

@@ -78,7 +78,7 @@ def test_more_steps_between_evaluations_than_steps_are_refused():
     assert_refused("eval_every=5", "gradient_steps=4", eval_every=5)
 
 
-@pytest.mark.parametrize("value", [-0.1, 8.1, nan, inf, None, "1", [1.0]])
+@pytest.mark.parametrize("value", [-0.1, 8.1, nan, inf, "1", [1.0]])
 def test_a_velocity_that_the_pendulum_cannot_have_is_refused(value):
     assert_refused(f"eval_velocity={re.escape(repr(value))} is out of range", "from 0 to 8", eval_velocity=value)
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from hanq import fused, records, reference
+from hanq import fused, records, torch_engine
 from hanq.algorithm import DQN, DQN_LN, HANQ, Network
 from hanq.dataset import collect
 from hanq.population import Agents, initial_state
@@ -84,9 +84,9 @@ def table(data):
     rows = [
         ("DQN, target network: plain PyTorch loop", plain_loop_microseconds(data), fast["DQN, target network"]),
         ("HANQ, hyper_lr 0: torch engine, 64 agents",
-         engine_microseconds(reference.Engine, HANQ, data, 64, 10), fast["HANQ, hyper_lr 0"]),
+         engine_microseconds(torch_engine.Engine, HANQ, data, 64, 10), fast["HANQ, hyper_lr 0"]),
         ("HANQ, hyper_lr 0: the same compiled, 64 agents",
-         engine_microseconds(reference.CompiledEngine, HANQ, data, 64, 10), fast["HANQ, hyper_lr 0"]),
+         engine_microseconds(torch_engine.CompiledEngine, HANQ, data, 64, 10), fast["HANQ, hyper_lr 0"]),
     ]  # fmt: skip
     if importlib.util.find_spec("jax"):
         from hanq.bench_jax import jax_microseconds  # JAX is no dependency
@@ -95,7 +95,7 @@ def table(data):
     rows.append(("HANQ, residual hypergradient", None, fast["HANQ, residual hypergradient"]))
     deep = replace(DQN_LN, hidden_layers=2)
     rows.append(("DQN-LN, two hidden layers: torch engine, 64 agents",
-                 engine_microseconds(reference.Engine, deep, data, 64, 5), engine_microseconds(fused.Engine, deep, data, 64, 50)))  # fmt: skip
+                 engine_microseconds(torch_engine.Engine, deep, data, 64, 5), engine_microseconds(fused.Engine, deep, data, 64, 50)))  # fmt: skip
     for agents in (8, 64, 512):
         microseconds = engine_microseconds(fused.Engine, HANQ, data, agents, 100, hyper_lr=0.1)
         rows.append((f"HANQ, residual hypergradient, {agents} agents", None, microseconds))

@@ -6,11 +6,9 @@ This is the specification that the fused engine is held to, and the code that th
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch.nn.functional import layer_norm, normalize, relu
 
-from hanq.generator import minibatch
 from hanq.population import State
 from hanq.torso import torso
 
@@ -192,67 +190,17 @@ def step(network, agents, state, batch, hypergradients):
     first step, which has none: Eqs. (5) and (6). Or last, by the gradient of the same minibatch
     at the new weights along the direction just taken: Algorithm 2.
     """
+    if network.algorithm.rate_first and state.gradient_step == 0:
+        hypergradients = False
+    return later_step(network, agents, state, batch, hypergradients)
+
+
+def later_step(network, agents, state, batch, hypergradients):
+    """A gradient step after the first; nothing in it depends on what is in the tensors."""
     rate_first = network.algorithm.rate_first
-    if hypergradients and rate_first and state.gradient_step > 0:
+    if hypergradients and rate_first:
         state = hyper_step(network, agents, state, batch)
     state = weight_step(network, agents, state, batch)
     if hypergradients and not rate_first:
         state = hyper_step(network, agents, state, batch)
     return state
-
-
-class Engine:
-    """The population trained by `step`, on any PyTorch device."""
-
-    name, step = "torch", staticmethod(step)
-
-    def __init__(self, network, agents, dataset, batch_size, device=None):
-        self.network, self.batch_size, self.size = network, batch_size, dataset.size
-        self.device = torch.device(device or "cpu")
-        self.hypergradients = bool((agents.hyper_lr > 0).any())
-        self.seeds, self.seed_of_agent = np.unique(agents.seeds, return_inverse=True)
-        self.agents = to_torch(agents, self.device)
-        self.transitions = self.load(dataset)
-
-    def load(self, dataset):
-        """The transitions on the device, as `gather` wants them: each (seeds, size, ...)."""
-        return Batch(*(torch.as_tensor(getattr(dataset, name), device=self.device) for name in Batch._fields))
-
-    def batches(self, first_step, steps):
-        """The minibatches of consecutive gradient steps, a function of each agent's seed."""
-        indices = minibatch(self.seeds, np.arange(first_step, first_step + steps), self.size, self.batch_size)
-        for index in torch.as_tensor(indices[:, self.seed_of_agent], device=self.device):
-            yield self.gather(index)
-
-    def gather(self, index):
-        """The transitions at `index`, (agents, batch), of each agent's dataset."""
-        batch = Batch(*(values[self.agents.datasets[:, None], index] for values in self.transitions))
-        return batch._replace(terminated=batch.terminated.to(batch.rewards.dtype))
-
-    def advance(self, state, steps):
-        """`steps` gradient steps on from a state of NumPy arrays, to another."""
-        state = to_torch(state, self.device)
-        for batch in self.batches(state.gradient_step + 1, steps):
-            state = self.step(self.network, self.agents, state, batch, self.hypergradients)
-        return State(*(value.cpu().numpy() if torch.is_tensor(value) else value for value in state))
-
-
-class CompiledEngine(Engine):
-    """The same through `torch.compile`: needs a C++ compiler, and some seconds before the first step."""
-
-    name = "torch-compiled"
-
-    def __init__(self, *args, **options):
-        super().__init__(*args, **options)
-        self.step = torch.compile(step)  # here, not on import: it takes a second to load
-
-
-def to_torch(record, device):
-    """A NamedTuple of arrays as one of tensors, its floats in single precision."""
-
-    def convert(value):
-        if not isinstance(value, np.ndarray):
-            return value
-        return torch.as_tensor(value, dtype=torch.float32 if value.dtype.kind == "f" else None, device=device)
-
-    return type(record)(*map(convert, record))

@@ -15,14 +15,14 @@ import xarray
 from tqdm.auto import tqdm
 
 from hanq import checkpoint as checkpoints
-from hanq import environments, fused, records, reference
+from hanq import environments, fused, records, torch_engine
 from hanq.algorithm import Algorithm, Network
 from hanq.dataset import Dataset, check_seeds, positive_integer
 from hanq.evaluation import evaluate
 from hanq.population import Agents, initial_state
 from hanq.run import GRID, Run
 
-ENGINES = {engine.name: engine for engine in (reference.Engine, reference.CompiledEngine, fused.Engine)}
+ENGINES = {engine.name: engine for engine in (torch_engine.Engine, torch_engine.CompiledEngine, fused.Engine)}
 VARIABLES = ("return_", "msbe", "effective_learning_rate", "scale")
 SEGMENT_SECONDS = 1.0  # how long an engine may be away: what Ctrl-C waits for
 CHECKPOINT_SECONDS = 20

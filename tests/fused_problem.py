@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from hanq import fused, reference
+from hanq import fused, reference, torch_engine
 from hanq.algorithm import Network
 from hanq.population import Agents, State, initial_state
 
@@ -29,7 +29,7 @@ def grid(learning_rate=1e-3, hyper_lr=(0.0, 0.1), target_rate=(1.0, 1e-2), weigh
 
 
 def reference_double(engine, agents, state, steps):
-    """reference.Engine.advance, in double precision."""
+    """torch_engine.Engine.advance, in double precision."""
 
     def double(record):
         kinds = {"f": torch.float64, "i": torch.int64}
@@ -37,7 +37,8 @@ def reference_double(engine, agents, state, steps):
         return type(record)(*arrays)
 
     agents, state = double(agents), double(state)
-    for batch in engine.batches(state.gradient_step + 1, steps):
+    for index in engine.indices(state.gradient_step + 1, steps):
+        batch = engine.gather(index)
         batch = batch._replace(**{name: getattr(batch, name).double() for name in batch._fields if name != "actions"})
         state = reference.step(engine.network, agents, state, batch, engine.hypergradients)
     return State(*(x.numpy() if torch.is_tensor(x) else x for x in state))
@@ -47,7 +48,7 @@ def engines(algorithm, agents, batch_size, obs_dim=3, actions=3, **options):
     """(fused, reference, the state that both start from)"""
     network, dataset = Network(algorithm, obs_dim, actions), transitions(obs_dim, actions)
     ours = fused.Engine(network, agents, dataset, batch_size, **options)
-    return ours, reference.Engine(network, agents, dataset, batch_size), initial_state(network, agents)
+    return ours, torch_engine.Engine(network, agents, dataset, batch_size), initial_state(network, agents)
 
 
 def difference(ours, theirs, start):

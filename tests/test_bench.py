@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from hanq import bench, fused, reference
+from hanq import bench, fused, reference, torch_engine
 from hanq.algorithm import DQN, HANQ, Network
 from hanq.dataset import collect
 from hanq.population import initial_parameters
 
 
-@pytest.mark.parametrize("engine", [fused.Engine, reference.Engine])
+@pytest.mark.parametrize("engine", [fused.Engine, torch_engine.Engine])
 def test_an_engine_can_be_timed(engine):
     data = collect("Pendulum", [0], size=50)
     assert bench.engine_microseconds(engine, DQN, data, agents=2, steps=2) > 0

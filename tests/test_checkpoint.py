@@ -68,7 +68,7 @@ def test_a_run_between_two_evaluations_goes_on_to_the_same_curves(tmp_path):
 
 def test_a_finished_run_is_given_back_from_its_checkpoint(tmp_path, monkeypatch):
     first = train(tmp_path / "c")
-    monkeypatch.setattr("hanq.reference.step", None)  # no step is taken
+    monkeypatch.setattr("hanq.torch_engine.Engine.advance", None)  # no step is taken
     again = train(tmp_path / "c")
     assert_same(again, first)
     assert again.curves.attrs["wall_seconds"] == first.curves.attrs["wall_seconds"]
@@ -169,7 +169,7 @@ def test_a_checkpoint_of_the_same_data_with_another_environment_or_action_count_
     data = small_pendulum()
     arrays = [data.observations, data.actions, data.rewards, data.next_observations, data.terminated]
     train(tmp_path / "c")
-    with pytest.raises(ValueError, match="another environment"):
+    with pytest.raises(ValueError, match="another eval_velocity, environment"):
         train(tmp_path / "c", data=hanq.Dataset.from_arrays(*arrays))
     with pytest.raises(ValueError, match="action_count"):
         train(tmp_path / "c", data=hanq.Dataset.from_arrays(*arrays, action_count=5))

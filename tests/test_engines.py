@@ -8,10 +8,11 @@ from itertools import product
 import numpy as np
 import pytest
 import scipy.stats
+import torch
 from fused_problem import assert_one_step_agrees, difference
 
 import hanq
-from hanq import fused, reference
+from hanq import fused, torch_engine
 from hanq.algorithm import CHOICES, DQN, DQN_L2N, DQN_LN, HANQ, Network
 from hanq.population import Agents, initial_state
 
@@ -55,7 +56,7 @@ def assert_engines_agree(algorithm, environment, batch_size):
     """
     data, agents = collected(environment), agents_of_the_paper()
     network = Network(algorithm, data.obs_dim, data.action_count)
-    ours, theirs = (engine(network, agents, data, batch_size) for engine in (fused.Engine, reference.Engine))
+    ours, theirs = (engine(network, agents, data, batch_size) for engine in (fused.Engine, torch_engine.Engine))
     start = state_of_ours = before_last = initial_state(network, agents)
     for end in (1, 10, 200):
         before_last = theirs.advance(before_last, end - 1 - before_last.gradient_step)
@@ -106,17 +107,47 @@ def test_curves_of_both_engines_agree_over_2000_steps(algorithm, rates):
         assert abs(mean) + half_width < margin, (name, mean, half_width)
 
 
+def four_agents(algorithm):
+    """(network, agents, dataset, the state that they start from): two seeds, half of them with hypergradients."""
+    data, one = collected("Pendulum"), np.ones(4)
+    agents = Agents(np.array([0, 1, 0, 1]), np.array([0, 1, 0, 1]), 1e-3 * one, np.array([0.1, 0.1, 0, 0]), 0.5 * one, 0.99 * one, 0 * one)
+    network = Network(replace(algorithm, hidden_features=16), data.obs_dim, data.action_count)
+    return network, agents, data, initial_state(network, agents)
+
+
+def assert_same_training(ours, theirs, start):
+    assert ours.gradient_step == theirs.gradient_step and type(ours.gradient_step) is int
+    for name in ("params", "target_params"):
+        np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(ours.learning_rate, theirs.learning_rate, rtol=1e-3)
+    assert ((ours.learning_rate != start.learning_rate) == [True, True, False, False]).all()
+
+
 @pytest.mark.filterwarnings("default::DeprecationWarning:torch")  # torch warns of itself
 @pytest.mark.skipif(not (shutil.which("c++") or shutil.which("g++")), reason="torch.compile needs a C++ compiler")
 def test_compiled_torch_engine_agrees_with_the_reference():
-    data = collected("Pendulum")
-    one = np.ones(2)
-    agents = Agents(np.arange(2), np.arange(2), 1e-3 * one, 0.1 * one, one, 0.99 * one, 0 * one)
-    network = Network(replace(HANQ, hidden_features=16), data.obs_dim, data.action_count)
-    start = initial_state(network, agents)
+    network, agents, data, start = four_agents(HANQ)
     ours, theirs = (
-        engine(network, agents, data, 16).advance(start, 10) for engine in (reference.CompiledEngine, reference.Engine)
+        engine(network, agents, data, 16).advance(start, 10) for engine in (torch_engine.CompiledEngine, torch_engine.Engine)
     )
-    np.testing.assert_allclose(ours.params, theirs.params, rtol=1e-3, atol=1e-5)
-    np.testing.assert_allclose(ours.learning_rate, theirs.learning_rate, rtol=1e-3)
-    assert (ours.learning_rate != start.learning_rate).all()
+    assert_same_training(ours, theirs, start)
+
+
+@pytest.mark.parametrize("algorithm", [HANQ, replace(HANQ, rate_first=False, hyperobjective="semi"), DQN_LN], ids=["HANQ", "rate last", "DQN-LN"])
+def test_a_step_between_held_tensors_agrees_with_the_reference(algorithm, monkeypatch):
+    """What a GPU captures, run without a graph; in two parts, so that the held tensors are used again."""
+    network, agents, data, start = four_agents(algorithm)
+    theirs = torch_engine.Engine(network, agents, data, 16).advance(start, 12)
+    monkeypatch.setattr(torch_engine.Engine, "capturable", lambda self: True)
+    engine = torch_engine.Engine(network, agents, data, 16)
+    half = engine.advance(start, 5)
+    kept = half.params.copy()
+    assert_same_training(engine.advance(half, 7), theirs, start)
+    np.testing.assert_array_equal(half.params, kept)  # what is handed out is no longer held
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_cuda_graph_agrees_with_the_reference_on_the_cpu():
+    network, agents, data, start = four_agents(HANQ)
+    ours, theirs = (torch_engine.Engine(network, agents, data, 16, device).advance(start, 12) for device in ("cuda", "cpu"))
+    assert_same_training(ours, theirs, start)

@@ -75,7 +75,7 @@ class Frames:
 
 @dataclass(frozen=True, eq=False)
 class FrameDataset:
-    """Several seeds' transitions, as many for each, as `reference.Engine` and `train` ask for them."""
+    """Several seeds' transitions, as many for each, as `torch_engine.Engine` and `train` ask for them."""
 
     members: tuple[Frames, ...]
 

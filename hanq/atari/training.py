@@ -1,4 +1,4 @@
-"""Train agents on Seaquest's frames: the engine of `hanq.reference`, fed from frames on disk or on the device."""
+"""Train agents on Seaquest's frames: the engine of `hanq.torch_engine`, fed from frames on disk or on the device."""
 
 import json
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import torch
 
-from hanq import records, reference
+from hanq import records, reference, torch_engine
 from hanq.atari.evaluation import SAMPLE, Evaluation
 from hanq.atari.game import SEAQUEST
 from hanq.atari.network import seaquest_network
@@ -19,14 +19,14 @@ CHECKPOINT_SECONDS = 120  # 34 MB an agent each time
 SHARE_OF_MEMORY = 0.5  # of what the device has free, that frames may take
 
 
-class Engine(reference.Engine):
+class Engine(torch_engine.Engine):
     """The population trained by `reference.step` on stacks that are made from single frames."""
 
     def __init__(self, network, agents, dataset, batch_size, device, precision="float32", compiled=False):
         super().__init__(network, agents, dataset, batch_size, device)
         self.precision, self.dataset_of_agent = precision, agents.datasets.tolist()
         if compiled:
-            self.name, self.step = "torch-compiled", torch.compile(reference.step)
+            self.name, self.later_step = "torch-compiled", torch.compile(reference.later_step)
 
     def load(self, dataset):
         """Columns on the device, and each seed's frames there too, if all of them fit, else on disk."""
@@ -51,6 +51,9 @@ class Engine(reference.Engine):
         pictures = pictures.to(self.device)  # (agents, batch, 5, 84, 84)
         return reference.Batch(observations=pictures[:, :, :-1], next_observations=pictures[:, :, 1:], **batch)
 
+    def capturable(self):
+        return self.transitions[0][0].device.type == "cuda"
+
     def advance(self, state, steps):
         with precision_of(self.precision, self.device):
             return super().advance(state, steps)
@@ -64,7 +67,7 @@ def precision_of(precision, device):
     try:
         for setting in settings:
             setting.allow_tf32 = precision == "tf32"
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False):
             yield
     finally:
         for setting, value in zip(settings, before, strict=True):

@@ -1,0 +1,121 @@
+"""The population trained by `reference.step`, on any PyTorch device.
+
+On a GPU the whole step is one CUDA graph, where the data lie on the GPU too: launched at once,
+without Python between its hundred kernels.
+"""
+
+import numpy as np
+import torch
+
+from hanq.generator import minibatch
+from hanq.population import State
+from hanq.reference import Batch, later_step, step
+
+WARM_UP = 3  # runs before a capture, in which libraries choose their kernels
+
+
+class Engine:
+    """`reference.step`, as it stands."""
+
+    name, compiled = "torch", staticmethod(lambda function: function)
+
+    def __init__(self, network, agents, dataset, batch_size, device=None):
+        self.network, self.batch_size, self.size = network, batch_size, dataset.size
+        self.device = torch.device(device or "cpu")
+        self.hypergradients = bool((agents.hyper_lr > 0).any())
+        self.seeds, self.seed_of_agent = np.unique(agents.seeds, return_inverse=True)
+        self.agents = to_torch(agents, self.device)
+        self.transitions = self.load(dataset)
+        self.first_step, self.later_step = step, self.compiled(later_step)
+        self.captured = None
+
+    def load(self, dataset):
+        """The transitions on the device, as `gather` wants them: each (seeds, size, ...)."""
+        return Batch(*(torch.as_tensor(getattr(dataset, name), device=self.device) for name in Batch._fields))
+
+    def indices(self, first_step, steps):
+        """What consecutive gradient steps learn from, each (agents, batch): a function of the agent's seed."""
+        indices = minibatch(self.seeds, np.arange(first_step, first_step + steps), self.size, self.batch_size)
+        return torch.as_tensor(indices[:, self.seed_of_agent], device=self.device)
+
+    def gather(self, index):
+        """The transitions at `index`, (agents, batch), of each agent's dataset."""
+        batch = Batch(*(values[self.agents.datasets[:, None], index] for values in self.transitions))
+        return batch._replace(terminated=batch.terminated.to(batch.rewards.dtype))
+
+    def capturable(self):
+        """Whether all that a step needs is on a GPU."""
+        return self.device.type == "cuda"
+
+    def advance(self, state, steps):
+        """`steps` gradient steps on from a state of NumPy arrays, to another."""
+        end, indices = state.gradient_step + steps, self.indices(state.gradient_step + 1, steps)
+        state = to_torch(state, self.device)
+        if state.gradient_step == 0 and steps > 0:
+            state = self.first_step(self.network, self.agents, state, self.gather(indices[0]), self.hypergradients)
+            indices = indices[1:]
+        if self.capturable() and len(indices) > 0:
+            self.captured = self.captured or CapturedStep(self, state, indices[0])
+            state = self.captured.advance(state, indices)
+        else:
+            for index in indices:
+                state = self.later_step(self.network, self.agents, state, self.gather(index), self.hypergradients)
+        arrays = (value.cpu().numpy() if torch.is_tensor(value) else value for value in state)
+        return State(*arrays)._replace(gradient_step=end)
+
+
+class CompiledEngine(Engine):
+    """The same through `torch.compile`: needs a C++ compiler, and some seconds before the first step."""
+
+    name, compiled = "torch-compiled", staticmethod(torch.compile)
+
+
+class CapturedStep:
+    """`later_step` between tensors that stay where they are: a CUDA graph, or on a CPU the same without one."""
+
+    def __init__(self, engine, state, index):
+        self.engine, self.index = engine, index.clone()
+        count = torch.tensor(state.gradient_step, dtype=torch.float64, device=engine.device)
+        self.state = State(count, *(tensor.clone() for tensor in state[1:]))
+        self.launch = self._graph().replay if engine.device.type == "cuda" else self._step
+
+    def advance(self, state, indices):
+        """A gradient step for each of `indices`, (steps, agents, batch), on from `state`, to another."""
+        for held, value in zip(self.state, state, strict=True):
+            held.copy_(torch.as_tensor(value))
+        for index in indices:
+            self.index.copy_(index)
+            self.launch()
+        return State(*(tensor.clone() for tensor in self.state))
+
+    def _step(self):
+        """One gradient step of the tensors held."""
+        engine = self.engine
+        batch = engine.gather(self.index)
+        after = engine.later_step(engine.network, engine.agents, self.state, batch, engine.hypergradients)
+        for held, value in zip(self.state, after, strict=True):
+            held.copy_(value)
+
+    def _graph(self):
+        """The step as a graph, by the recipe in PyTorch's notes on CUDA; it leaves the state a few steps on."""
+        ordinary, aside = torch.cuda.current_stream(), torch.cuda.Stream()
+        aside.wait_stream(ordinary)
+        with torch.cuda.stream(aside):
+            for _ in range(WARM_UP):
+                self._step()
+        ordinary.wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self._step()
+        return graph
+
+
+def to_torch(record, device):
+    """A NamedTuple of arrays as one of tensors, its floats in single precision."""
+
+    def convert(value):
+        if not isinstance(value, np.ndarray):
+            return value
+        return torch.as_tensor(value, dtype=torch.float32 if value.dtype.kind == "f" else None, device=device)
+
+    return type(record)(*map(convert, record))

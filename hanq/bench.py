@@ -8,6 +8,7 @@ import importlib.util
 import resource
 import time
 from dataclasses import replace
+from functools import partial
 
 import numba
 import numpy as np
@@ -92,6 +93,10 @@ def table(data):
         from hanq.bench_jax import jax_microseconds  # JAX is no dependency
 
         rows.append(("HANQ, hyper_lr 0: JAX jit, vmap, scan", jax_microseconds(data, 64, 100), fast["HANQ, hyper_lr 0"]))
+    if torch.cuda.is_available():
+        for name, engine in (("CUDA graph", torch_engine.Engine), ("CUDA graph, compiled", torch_engine.CompiledEngine)):
+            microseconds = engine_microseconds(partial(engine, device="cuda"), HANQ, data, 1_000, 1_000)
+            rows.append((f"HANQ, hyper_lr 0: {name}, 1,000 agents", microseconds, fast["HANQ, hyper_lr 0"]))
     rows.append(("HANQ, residual hypergradient", None, fast["HANQ, residual hypergradient"]))
     deep = replace(DQN_LN, hidden_layers=2)
     rows.append(("DQN-LN, two hidden layers: torch engine, 64 agents",

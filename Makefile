@@ -14,7 +14,7 @@ book: .venv/installed
 	$(BIN)/jupyter-book build . -W --keep-going
 
 test: .venv/installed
-	$(BIN)/pytest --durations=15 --nbval book/ tests/
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --durations=15 --nbval book/ tests/
 
 # Run every notebook and store its outputs; `make test` then compares against them.
 notebooks: .venv/installed

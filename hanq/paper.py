@@ -125,7 +125,7 @@ SEAQUEST = {  # Table 5, which `python -m hanq table5` runs; the first two first
     ("w/o metapredictor", "hyper_lr=0"): row(WITHOUT["w/o metapredictor"], learning_rate=ATARI_LEARNING_RATES),
     ("DQN", "best target_rate in 1e-4..1e-6"): row(DQN, learning_rate=ATARI_LEARNING_RATES, target_rate=ATARI_TARGET_RATES),
 }
-SEAQUEST_STEPS = 1_000_000  # gradient steps, section 11
+SEAQUEST_STEPS, SEAQUEST_TRANSITIONS = 1_000_000, 100_000  # gradient steps; transitions a seed, section 11
 
 
 def numbers():

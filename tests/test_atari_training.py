@@ -90,6 +90,18 @@ def test_curves_are_labelled_as_hanq_trains_are_and_say_where_they_come_from(uni
     assert json.loads(uninterrupted.attrs["algorithm"])["predictor"] == "meta"
 
 
+def test_its_policy_is_the_agents_q_values_of_stacks(uninterrupted):
+    policy, stacks = uninterrupted.policy(seed=2), torch.as_tensor(small_frames().members[1].observations(np.arange(6)))
+    network, params = uninterrupted.network, torch.as_tensor(uninterrupted.parameters.sel(seed=2).values.reshape(1, -1))
+    weights = network.views(params)
+    expected = hanq.reference.q_values(network, weights, hanq.reference.hidden(network, weights, stacks[None]))[0]
+    torch.testing.assert_close(policy(stacks), expected)
+    assert policy(stacks.reshape(2, 3, 4, 84, 84)).shape == (2, 3, 18) and policy(stacks[0].numpy()).shape == (18,)
+    for wrong in (stacks[:, :3], stacks[0, 0]):
+        with pytest.raises(ValueError, match=r"observations has shape .*: use \(\.\.\., 4, height, width\)"):
+            policy(wrong)
+
+
 def test_a_checkpoint_of_another_run_is_refused_by_name(tmp_path):
     train(gradient_steps=2, checkpoint=tmp_path / "c")
     with pytest.raises(ValueError, match="another precision"):

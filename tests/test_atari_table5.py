@@ -122,7 +122,7 @@ def test_a_stopped_row_goes_on_where_it_stopped(result, folder, tmp_path, monkey
 
 
 @pytest.mark.parametrize(("extra", "named"), [
-    (["--learning-rate", "-1"], "learning_rate=-1.0"),
+    (["--learning-rate", "1e-4", "-1"], "learning_rate=-1.0"),  # of the second training
     (["--steps", "0"], "gradient_steps=0"),
     (["--row", "PQN"], "invalid choice: 'PQN'"),
     (["--device", "tpu"], "device='tpu'"),

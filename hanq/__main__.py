@@ -1,4 +1,4 @@
-"""The command line: `python -m hanq list`, `reproduce table1 --env Pendulum`, `ledger --csv`, `seaquest`, `bench`."""
+"""The command line: `python -m hanq list`, `reproduce table1 --env Pendulum`, `ledger --csv`, `seaquest`, `table5`, `bench`."""
 
 import argparse
 import signal
@@ -7,6 +7,7 @@ import sys
 from hanq import bench, ledger, protocol
 from hanq.atari import bench as atari_bench
 from hanq.atari import command as seaquest
+from hanq.atari import table5
 
 
 def main(arguments=None):
@@ -24,6 +25,7 @@ def main(arguments=None):
     compare.add_argument("--csv", action="store_true", help="as comma-separated values")
     compare.add_argument("--results", default="book/results", help="folder of the result files")
     seaquest.add_arguments(commands.add_parser("seaquest", help="train on Seaquest's frames; stop it, start it again"))
+    table5.add_arguments(commands.add_parser("table5", help="the paper's Table 5 on Seaquest; stop it, start it again"))
     speed = commands.add_parser("bench", help="time the engines against what one would otherwise run")
     speed.add_argument("--atari", action="store_true", help="Seaquest's steps and frames a second instead")
     options = parser.parse_args(arguments)
@@ -63,6 +65,7 @@ RUN = {
     "reproduce": run_experiments,
     "ledger": show_ledger,
     "seaquest": seaquest.run,
+    "table5": table5.run,
     "bench": lambda options: (atari_bench if options.atari else bench).main(),
 }
 

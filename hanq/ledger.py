@@ -20,17 +20,27 @@ def compare(folder="results"):
 
     Its columns are `COLUMNS` and then: the chosen values on each axis of the grid, whether a
     normalisation stands before the ReLU (norm_first), and core_seconds, what tuning and report took. Where there is
-    no result yet, ours is NaN and the texts are empty.
+    no result yet, ours is NaN and the texts are empty. A result of one seed has a mean without an interval; one that is
+    smaller than the paper's says so in protocol. Neither has an overlap.
     """
     found = []
     for score in paper.numbers().itertuples(index=False):
         line = dict(zip(COLUMNS, score, strict=False))
-        for table in (name for name in paper.TABLES if paper.printed(name) == score.table):
-            path = Path(folder) / f"{paper.stem(table, *score[1:4])}.nc"
-            line |= ours(path, paper.TABLES[table][score.algorithm, score.setting], score) if path.exists() else {}
+        for stem, row in results_of(score):
+            path = Path(folder) / f"{stem}.nc"
+            line |= ours(path, row, score) if path.exists() else {}
         found.append(line)
     table = pandas.DataFrame(found, columns=[*COLUMNS, *GRID, "norm_first", "core_seconds"])
     return table.fillna({"protocol": "", "overlap": "", "file": "", "seeds": 0}).astype({"seeds": int})
+
+
+def results_of(score):
+    """The name and the `paper.Row` of each result that a line of `paper.numbers` may come from."""
+    key = score.algorithm, score.setting
+    if score.environment == "Seaquest":
+        return [(paper.file_name("seaquest", score.algorithm), paper.SEAQUEST[key])]
+    tables = [name for name in paper.TABLES if paper.printed(name) == score.table]
+    return [(paper.stem(table, score.environment, *key), paper.TABLES[table][key]) for table in tables]
 
 
 def ours(path, row, score):
@@ -39,20 +49,42 @@ def ours(path, row, score):
     Raises ValueError where the file holds another algorithm, environment or protocol.
     """
     curves = load(path)
+    seaquest = score.environment == "Seaquest"
     algorithm, about = Algorithm(**json.loads(curves.attrs["algorithm"])), (curves.attrs["environment"], curves.attrs["protocol"])
-    if algorithm not in row.algorithms or about != (score.environment, "tuned"):
+    if algorithm not in row.algorithms or about != (score.environment, "grid" if seaquest else "tuned"):
         raise ValueError(f"path={str(path)!r} holds {algorithm} ({', '.join(about)}): not what the paper's score is about")
-    found = scores.interval(scores.average_over_training(curves.score).squeeze([axis for axis in GRID]))
-    tuning = load(path.with_name(f"{path.stem}-tuning.nc"))
-    seconds = curves.attrs["wall_seconds"] * curves.attrs["threads"] + tuning.attrs["wall_seconds"] * tuning.attrs["threads"]
-    mean, low, high = (found[name].item() for name in ("mean", "low", "high"))
+    averaged = scores.average_over_training(curves.score)
+    best = scores.best_of_grid(averaged)
+    seconds = curves.attrs["wall_seconds"] * curves.attrs["threads"]
+    if not seaquest:
+        tuning = load(path.with_name(f"{path.stem}-tuning.nc"))
+        seconds += tuning.attrs["wall_seconds"] * tuning.attrs["threads"]
+    mean, low, high = mean_and_interval(averaged.sel(best))
+    smaller = smaller_than_table_5(curves, row) if seaquest else []
     return {
         "ours_mean": mean, "ours_low": low, "ours_high": high, "seeds": curves.sizes["seed"],
-        "protocol": curves.attrs["protocol"], "file": path.name,
-        "overlap": "yes" if low <= score.ci_high and high >= score.ci_low else "no",
-        **{axis: curves[axis].item() for axis in GRID},
-        "norm_first": algorithm.norm_first, "core_seconds": seconds,
+        "protocol": ", ".join([curves.attrs["protocol"], *smaller]), "file": path.name,
+        "overlap": "" if smaller or np.isnan(low) else "yes" if low <= score.ci_high and high >= score.ci_low else "no",
+        **best, "norm_first": algorithm.norm_first, "core_seconds": seconds,
     }  # fmt: skip
+
+
+def mean_and_interval(values):
+    """(mean, low, high) over seeds, as floats; the interval of a single seed is NaN."""
+    if values.sizes["seed"] == 1:
+        return values.item(), np.nan, np.nan
+    return tuple(scores.interval(values)[name].item() for name in ("mean", "low", "high"))
+
+
+def smaller_than_table_5(curves, row):
+    """In what Seaquest's curves fall short of the paper's experiment, as phrases."""
+    settings = {name: np.size(row.settings.get(name, 0.0)) for name in GRID}
+    sizes = [
+        (curves.attrs["gradient_steps"], paper.SEAQUEST_STEPS, "steps"),
+        (curves.attrs["transitions"], paper.SEAQUEST_TRANSITIONS, "transitions"),
+        (int(np.prod([curves.sizes[name] for name in GRID])), int(np.prod(list(settings.values()))), "grid points"),
+    ]
+    return [f"{ours:,} of {theirs:,} {what}" for ours, theirs, what in sizes if ours < theirs]
 
 
 def summary(found):
@@ -60,5 +92,7 @@ def summary(found):
     done = found[found.seeds > 0]
     lines = [f"{len(done)} of {len(found)} scores have a result; {np.sum(done.overlap == 'yes')} overlap the paper's interval"]
     for table, rows in done.groupby("table", sort=False):
-        lines.append(f"  {table}: {len(rows)} of {np.sum(found.table == table)}, {np.sum(rows.overlap == 'yes')} overlap")
+        line = f"  {table}: {len(rows)} of {np.sum(found.table == table)}, {np.sum(rows.overlap == 'yes')} overlap"
+        apart = np.sum(rows.overlap == "")
+        lines.append(line + f", {apart} not of the paper's size" * bool(apart))
     return "\n".join(lines)

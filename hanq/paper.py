@@ -25,6 +25,8 @@ TARGET_RATES = [1.0, 1e-1, 1e-2, 1e-3, 1e-4]
 PENALTIES = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-8, 1e-10]  # PQN's l2
 HYPER_LRS = [1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5]  # kappa, section 11
 DISCOUNTS = [0.95, 0.9, 0.85, 0.8, 0.75]
+ATARI_LEARNING_RATES = [10 ** (-half / 2) for half in range(5, 17)]  # 10^-2.5 to 10^-8, section 11
+ATARI_TARGET_RATES = [1e-4, 1e-5, 1e-6]
 SEEDS = range(30)
 
 
@@ -117,6 +119,13 @@ FIGURES = {
     "fig6b": {"HANQ": row(HANQ, hyper_lr=0.1)},
     "fig7": {"HSSAQ": row(SSAQ, learning_rate=10**-2.5, hyper_lr=1e-4)},
 }
+SEAQUEST = {  # Table 5, which `python -m hanq table5` runs; the first two first
+    ("HANQ", "hyper_lr=0"): row(HANQ, learning_rate=ATARI_LEARNING_RATES),
+    ("DQN-LN", "target_rate=1; hyper_lr=0"): row(DQN_LN, learning_rate=ATARI_LEARNING_RATES),
+    ("w/o metapredictor", "hyper_lr=0"): row(WITHOUT["w/o metapredictor"], learning_rate=ATARI_LEARNING_RATES),
+    ("DQN", "best target_rate in 1e-4..1e-6"): row(DQN, learning_rate=ATARI_LEARNING_RATES, target_rate=ATARI_TARGET_RATES),
+}
+SEAQUEST_STEPS, SEAQUEST_TRANSITIONS = 1_000_000, 100_000  # gradient steps; transitions a seed, section 11
 
 
 def numbers():
@@ -151,12 +160,13 @@ def stem(table, environment, algorithm, setting):
     for first, rows in TABLES.items():
         for (name, tuned), row in rows.items():
             if row == wanted:
-                return re.sub(
-                    r"[^\w.=-]+",
-                    "-",
-                    " ".join((first, environment, name, tuned)).strip(),
-                )
+                return file_name(first, environment, name, tuned)
     raise AssertionError("unreachable: a row is equal to itself")
+
+
+def file_name(*words):
+    """Words joined to what a file may be called: ("w/o bias",) -> "w-o-bias"."""
+    return re.sub(r"[^\w.=-]+", "-", " ".join(words).strip())
 
 
 def result(name, folder="results"):

@@ -127,7 +127,7 @@ def comparison(rows, colours):
 
 
 def comparison_table(rows):
-    """The same as a Markdown table, with the chosen rates and whether the intervals overlap."""
+    """The same as a Markdown table, with the chosen rates and whether the intervals overlap, or why that is not said."""
     lines = []
     for line in rows.itertuples():
         printed = text(line.paper_mean, line.paper_low, line.paper_high)
@@ -135,7 +135,7 @@ def comparison_table(rows):
             lines.append([line.label, "no result yet", printed, "", ""])
             continue
         ours = text(line.ours_mean, line.ours_low, line.ours_high)
-        lines.append([line.label, ours, printed, chosen(line), line.overlap])
+        lines.append([line.label, ours, printed, chosen(line), line.overlap or line.protocol])
     return table(["", "ours (95% interval)", "the paper's", "chosen", "overlap"], lines)
 
 

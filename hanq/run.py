@@ -69,14 +69,18 @@ class Policy(torch.nn.Module):
         self.params = torch.nn.Parameter(torch.as_tensor(np.array(params, np.float32)))
 
     def forward(self, observations):
-        """observations (..., obs_dim) -> Q-values (..., actions)."""
+        """observations (..., obs_dim), or images (..., channels, height, width) -> Q-values (..., actions)."""
         observations = torch.as_tensor(observations, dtype=self.params.dtype, device=self.params.device)
-        if observations.shape[-1:] != (self.network.obs_dim,):
-            raise ValueError(f"observations has shape {tuple(observations.shape)}: use (..., {self.network.obs_dim})")
+        convolutions = self.network.convolutions
+        dims, size = (3, convolutions[0].inputs) if convolutions else (1, self.network.obs_dim)  # of one observation
+        shape = observations.shape[-dims:]
+        if len(shape) < dims or shape[0] != size:
+            allowed = f"(..., {size}, height, width)" if convolutions else f"(..., {size})"
+            raise ValueError(f"observations has shape {tuple(observations.shape)}: use {allowed}")
         weights = self.network.views(self.params[None])
-        flat = observations.reshape(1, -1, self.network.obs_dim)
+        flat = observations.reshape(1, -1, *shape)
         q = reference.q_values(self.network, weights, reference.hidden(self.network, weights, flat))
-        return q.reshape(*observations.shape[:-1], self.network.actions)
+        return q.reshape(*observations.shape[:-dims], self.network.actions)
 
 
 def _index(parameters, which):

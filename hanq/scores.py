@@ -64,5 +64,5 @@ def overlaps_best(table, dim):
 
 
 def text(mean, low, high):
-    """A score with its interval as the book prints it: 89.0 (81.2 to 95.1)."""
-    return f"{mean:.1f} ({low:.1f} to {high:.1f})"
+    """A score with its interval as the book prints it: 89.0 (81.2 to 95.1); of one seed, 89.0 (no interval)."""
+    return f"{mean:.1f} (no interval)" if np.isnan(low) else f"{mean:.1f} ({low:.1f} to {high:.1f})"

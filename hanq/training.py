@@ -81,9 +81,7 @@ def train(
     attrs = _provenance(algorithm, dataset, counts, engine, wall_seconds)
     environment = dataset.environment and environments.find(dataset.environment)
     curves = labelled(axes, counts["eval_every"], history, environment, attrs)
-    shape = [len(values) for values in axes.values()]
-    parameters = xarray.DataArray(state.params.reshape(*shape, -1), dims=(*axes, "parameter"), coords=axes, name="parameters")
-    return Run(network, curves, parameters)
+    return Run(network, curves, labelled_parameters(axes, state.params))
 
 
 def checked_counts(**counts):
@@ -239,3 +237,9 @@ def labelled(axes, eval_every, history, environment, attrs):
     curves = xarray.Dataset(variables, {**axes, "gradient_step": steps}, attrs)
     score = environment.score(curves["return_"]) if environment else curves["return_"] * np.float32(np.nan)
     return curves.assign(score=score.astype(np.float32))
+
+
+def labelled_parameters(axes, params):
+    """The parameters of flat agents, (agents, parameters), on the grid's axes."""
+    shape = [len(values) for values in axes.values()]
+    return xarray.DataArray(params.reshape(*shape, -1), dims=(*axes, "parameter"), coords=axes, name="parameters")

@@ -16,7 +16,7 @@ import torch
 from atari_problem import small_frames, some_agents, some_engine
 
 import hanq
-from hanq import checkpoint, records
+from hanq import checkpoint
 from hanq.__main__ import main
 from hanq.atari import bench, evaluation, game, training
 from hanq.atari.evaluation import Evaluation, bellman_error, greedy, play
@@ -36,9 +36,9 @@ def train(gradient_steps=4, algorithm=hanq.HANQ, **changes):
 
 
 def assert_same(one, other):
-    for name in one[0].variables:
-        np.testing.assert_array_equal(one[0][name].values, other[0][name].values, err_msg=name)
-    np.testing.assert_array_equal(one[1], other[1])
+    for name in one.curves.variables:
+        np.testing.assert_array_equal(one.curves[name].values, other.curves[name].values, err_msg=name)
+    np.testing.assert_array_equal(one.parameters, other.parameters)
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +76,8 @@ def test_a_run_between_two_evaluations_goes_on_to_the_same_curves(tmp_path, unin
 
 
 def test_curves_are_labelled_as_hanq_trains_are_and_say_where_they_come_from(uninterrupted):
-    uninterrupted, params = uninterrupted
-    assert params.shape == (2, seaquest_network(hanq.HANQ, 18).size)
+    assert uninterrupted.parameters.sizes["parameter"] == seaquest_network(hanq.HANQ, 18).size == uninterrupted.network.size
+    uninterrupted = uninterrupted.curves
     assert uninterrupted.score.sizes == dict(
         learning_rate=1, hyper_lr=1, target_rate=1, discount=1, weight_decay=1, seed=2, gradient_step=2
     )
@@ -88,6 +88,18 @@ def test_curves_are_labelled_as_hanq_trains_are_and_say_where_they_come_from(uni
     assert {"command", "commit", "versions", "machine", "dataset", "dataset_digest", "precision", "device", "wall_seconds",
             "msbe_sample", "batch_size"} <= set(uninterrupted.attrs)  # fmt: skip
     assert json.loads(uninterrupted.attrs["algorithm"])["predictor"] == "meta"
+
+
+def test_its_policy_is_the_agents_q_values_of_stacks(uninterrupted):
+    policy, stacks = uninterrupted.policy(seed=2), torch.as_tensor(small_frames().members[1].observations(np.arange(6)))
+    network, params = uninterrupted.network, torch.as_tensor(uninterrupted.parameters.sel(seed=2).values.reshape(1, -1))
+    weights = network.views(params)
+    expected = hanq.reference.q_values(network, weights, hanq.reference.hidden(network, weights, stacks[None]))[0]
+    torch.testing.assert_close(policy(stacks), expected)
+    assert policy(stacks.reshape(2, 3, 4, 84, 84)).shape == (2, 3, 18) and policy(stacks[0].numpy()).shape == (18,)
+    for wrong in (stacks[:, :3], stacks[0, 0]):
+        with pytest.raises(ValueError, match=r"observations has shape .*: use \(\.\.\., 4, height, width\)"):
+            policy(wrong)
 
 
 def test_a_checkpoint_of_another_run_is_refused_by_name(tmp_path):
@@ -213,7 +225,7 @@ def test_the_command_collects_trains_and_goes_on(tmp_path, capsys):
     (result,) = tmp_path.glob("*.nc")
     assert result.name == "HANQ-without-metapredictor-learning_rate=0.0001,0.001-target_rate=0.5-seed=5-transitions=60.nc"
     assert str(result) in capsys.readouterr().out
-    curves = records.load(result)
+    curves = hanq.load_run(result).curves
     assert curves.gradient_step.values.tolist() == [1, 2] and curves.seed.values.tolist() == [5]
     log = pd.read_csv(result.with_suffix(".csv"))
     np.testing.assert_allclose(

@@ -26,7 +26,8 @@ def source(cell):
 
 
 def test_there_are_notebooks():
-    chapters = {"intro", "q-learning", "asymmetry", "normalization", "hypergradients", "hanq", "ablations", "open-points", "reproduction"}
+    chapters = {"intro", "q-learning", "asymmetry", "normalization", "hypergradients", "hanq", "ablations", "seaquest",
+                "open-points", "reproduction"}  # fmt: skip
     assert {path.stem for path in NOTEBOOKS} >= chapters
 
 

@@ -13,13 +13,13 @@ import hanq
 PACKAGE = Path(hanq.__file__).parent
 LAYERS = [
     ["algorithm", "environments", "generator", "records", "population", "sources", "torso"],
-    ["dataset", "reference", "forward", "evaluation", "fused", "kernels", "backward", "passes", "dense", "memory",
-     "optimiser", "vector", "checkpoint", "atari.network", "atari.game", "atari.frames", "atari.evaluation"],
+    ["dataset", "reference", "torch_engine", "forward", "evaluation", "fused", "kernels", "backward", "passes", "dense",
+     "memory", "optimiser", "vector", "checkpoint", "atari.network", "atari.game", "atari.frames", "atari.evaluation"],
     ["run", "training", "atari.training"],
     ["scores", "plots"],
     ["paper", "variations", "tuning"],
     ["protocol", "ledger"],
-    ["bench", "bench_jax", "atari.bench", "atari.command"],
+    ["bench", "bench_jax", "atari.bench", "atari.command", "atari.table5"],
     ["__main__"],
 ]  # fmt: skip
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}

@@ -1,11 +1,14 @@
 """Promise: the ledger sets every score of the paper beside ours, and says where ours comes from."""
 
 import io
+import json
 import shutil
+from dataclasses import asdict
 
 import numpy as np
 import pandas
 import pytest
+import xarray
 
 from hanq import ledger, paper, protocol, records, scores
 from hanq.__main__ import main
@@ -79,4 +82,52 @@ def test_a_file_of_another_experiment_in_its_place_is_refused(results, tmp_path)
     run = train(HANQ, collect("Pendulum", range(2), size=50), learning_rate=[1e-2, 1e-3], gradient_steps=10, eval_every=5)
     records.save(run.curves.assign_attrs(protocol="grid"), tmp_path / f"{name}.nc")
     with pytest.raises(ValueError, match="w-o-LN"):
+        ledger.compare(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def seaquest():
+    """A small result of Table 5's row HANQ, of two seeds and two learning rates."""
+    axes = dict(learning_rate=[1e-3, 1e-4], hyper_lr=[0.0], target_rate=[1.0], discount=[0.99], weight_decay=[0.0], seed=[0, 1])
+    shape = [len(values) for values in axes.values()]
+    values = np.array([[10.0, 20.0], [80.0, 100.0]]).reshape(*shape, 1) + np.zeros(3, np.float32)
+    attrs = dict(algorithm=json.dumps(asdict(HANQ)), environment="Seaquest", protocol="grid", wall_seconds=100.0, threads=2,
+                 gradient_steps=300, transitions=60)  # fmt: skip
+    curves = xarray.Dataset({"score": ((*axes, "gradient_step"), values)}, axes | {"gradient_step": [100, 200, 300]}, attrs)
+    return curves
+
+
+def line_of(curves, folder):
+    records.save(curves, folder / "seaquest-HANQ.nc")
+    (line,) = ledger.compare(folder).query("seeds > 0").itertuples()
+    assert (line.table, line.algorithm, line.file, line.core_seconds) == ("5", "HANQ", "seaquest-HANQ.nc", 200.0)
+    return line
+
+
+def test_seaquests_score_is_the_best_of_its_grid_and_says_how_much_smaller_it_is(seaquest, tmp_path):
+    line = line_of(seaquest, tmp_path)
+    assert (line.ours_mean, line.ours_low, line.ours_high, line.seeds) == (90.0, 80.0, 100.0, 2)
+    assert line.learning_rate == 1e-4 and line.hyper_lr == 0
+    assert line.protocol == "grid, 300 of 1,000,000 steps, 60 of 100,000 transitions, 2 of 12 grid points"
+    assert line.overlap == ""
+    assert "5: 1 of 4, 0 overlap, 1 not of the paper's size" in ledger.summary(ledger.compare(tmp_path))
+
+
+@pytest.mark.parametrize(("shift", "overlap"), [(0.0, "yes"), (-60.0, "no")])
+def test_at_the_papers_size_seaquests_overlap_is_said(seaquest, tmp_path, shift, overlap):
+    grid = [*seaquest.learning_rate.values, *range(2, 12)]
+    full = seaquest.reindex(learning_rate=grid, fill_value=-100.0)
+    full["score"] = full.score + shift
+    line = line_of(full.assign_attrs(seaquest.attrs, gradient_steps=1_000_000, transitions=100_000), tmp_path)
+    assert (line.protocol, line.overlap) == ("grid", overlap)
+
+
+def test_a_single_seed_has_a_mean_and_no_interval(seaquest, tmp_path):
+    line = line_of(seaquest.sel(seed=[1]), tmp_path)
+    assert line.ours_mean == 100.0 and np.isnan([line.ours_low, line.ours_high]).all() and line.seeds == 1 and line.overlap == ""
+
+
+def test_seaquests_curves_of_another_algorithm_are_refused(seaquest, tmp_path):
+    records.save(seaquest, tmp_path / "seaquest-DQN.nc")
+    with pytest.raises(ValueError, match="seaquest-DQN"):
         ledger.compare(tmp_path)

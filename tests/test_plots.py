@@ -78,6 +78,16 @@ def test_a_comparison_shows_both_means_and_both_intervals_of_every_row(ledger_li
     assert ends == [4.0, 14.0, 30.2, 40.0, 57.2, 61.0]
 
 
+def test_a_score_of_one_seed_is_shown_without_an_interval(ledger_lines):
+    nan = float("nan")
+    line = ledger_lines[:1].assign(ours_low=nan, ours_high=nan, overlap="", protocol="grid, 10 of 100 steps", seeds=1)
+    figure = plots.comparison(line, ["#882255"])
+    figure.canvas.draw()
+    assert 50.0 in [float(shown.get_xdata()[0]) for shown in figure.axes[0].lines if len(shown.get_xdata())]
+    row = plots.comparison_table(line).splitlines()[-1]
+    assert "| 50.0 (no interval) |" in row and row.endswith("| grid, 10 of 100 steps |")
+
+
 def test_a_comparison_table_names_what_was_chosen_and_what_is_missing(ledger_lines):
     header, _, first, second = plots.comparison_table(ledger_lines).splitlines()
     assert "overlap" in header

@@ -18,6 +18,8 @@ FILES = sorted(FOLDER.glob("*.nc"))
 JOBS = {job.path.name: job for name in protocol.EXPERIMENTS for job in protocol.jobs(name)}
 DONE = {name: job for name, job in JOBS.items() if (FOLDER / f"{name}.nc").exists()}
 TUNED = [name for name, job in DONE.items() if job.protocol.first]
+SEAQUEST = {paper.file_name("seaquest", name): row for (name, _), row in paper.SEAQUEST.items()}
+PLAYED = [name for name in SEAQUEST if (FOLDER / f"{name}.nc").exists()]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -32,7 +34,7 @@ def test_a_result_file_is_intact_and_says_where_it_comes_from(path):
 
 
 def test_there_are_no_files_but_those_of_experiments():
-    assert {path.stem for path in FILES} == set(DONE) | {f"{name}-tuning" for name in TUNED}
+    assert {path.stem for path in FILES} == {*DONE, *(f"{name}-tuning" for name in TUNED), *PLAYED}
     assert {path.suffix for path in FOLDER.iterdir()} == {".nc"}
 
 
@@ -72,6 +74,22 @@ def test_a_tuned_result_reports_the_best_of_its_tuning_on_other_seeds(name):
         tried = tuning.trials[tuning.trials.gradient_steps == round.gradient_steps]
         assert set(tried.seed) == set(round.seeds)
     assert set(tuning.trials.seed).isdisjoint(paper.SEEDS)
+
+
+@pytest.mark.parametrize("name", PLAYED)
+def test_a_row_of_seaquest_holds_the_algorithm_that_it_is_named_after_and_says_how_large_it_is(name):
+    curves, row = paper.result(name, FOLDER), SEAQUEST[name]
+    assert curves.attrs["environment"] == "Seaquest" and curves.attrs["protocol"] == "grid"
+    assert Algorithm(**json.loads(curves.attrs["algorithm"])) in row.algorithms
+    assert set(np.round(np.log10(curves.learning_rate.values), 6)) <= set(np.round(np.log10(row.settings["learning_rate"]), 6))
+    steps, every = curves.attrs["gradient_steps"], curves.attrs["eval_every"]
+    assert curves.gradient_step.values.tolist() == list(range(every, steps + 1, every))
+    for count in ("batch_size", "eval_episodes", "transitions", "threads"):
+        assert curves.attrs[count] > 0, count
+    assert curves.attrs["device"] and curves.attrs["precision"] and curves.sizes["seed"] == len(json.loads(curves.attrs["dataset"]))
+    for training in json.loads(curves.attrs["trainings"]):
+        assert re.fullmatch("[0-9a-f]{12}", training["commit"]) and training["command"] and training["machine"]
+    assert np.isfinite(curves.policy).all() and set(json.loads(curves.attrs["policy"])) == {*GRID, "seed"}
 
 
 def test_every_score_of_a_table_is_of_30_seeds_and_200_000_steps():

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanq.environments import find
-from hanq.scores import average_over_training, best_of_grid, interval, overlaps_best
+from hanq.scores import average_over_training, best_of_grid, interval, overlaps_best, text
 
 SAMPLES = np.random.default_rng(0).normal(50, 10, 30)
 nan = float("nan")
@@ -138,3 +138,8 @@ def test_each_column_has_its_own_best():
     mean = np.array([[10.0, 50.0], [90.0, 52.0]])
     table = xarray.Dataset({name: (("algorithm", "environment"), mean + by) for name, by in [("mean", 0), ("low", -3), ("high", 3)]})
     assert overlaps_best(table, "algorithm").values.tolist() == [[False, True], [True, True]]
+
+
+def test_a_score_is_printed_with_its_interval_if_it_has_one():
+    assert text(88.96, 81.24, 95.1) == "89.0 (81.2 to 95.1)"
+    assert text(88.96, float("nan"), float("nan")) == "89.0 (no interval)"

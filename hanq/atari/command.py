@@ -1,12 +1,13 @@
 """`python -m hanq seaquest`: collect, train, evaluate; stop it at any time, start it again."""
 
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
-from hanq import records
 from hanq.algorithm import DQN, DQN_LN, HANQ, PQN
 from hanq.atari import frames, training
 from hanq.atari.game import SEAQUEST
+from hanq.run import load_run
 from hanq.training import axis, checked_counts
 
 ALGORITHMS = {  # the rows of Table 5, and PQN: DQN-LN with its LayerNorm before the ReLU
@@ -28,7 +29,13 @@ def add_arguments(parser):
         parser.add_argument(
             option(name), type=float, nargs="+", required=default is None, default=[default], help="one or several"
         )
-    parser.add_argument("--seed", type=int, nargs="+", default=[0], help="one or several, each with data of its own")
+    add_training_arguments(parser, seeds=[0])
+    parser.add_argument("--out", default="seaquest", help="folder of the frames, checkpoints, logs and results")
+
+
+def add_training_arguments(parser, seeds):
+    """How long and on what to train: what `trained` asks of its options."""
+    parser.add_argument("--seed", type=int, nargs="+", default=seeds, help="one or several, each with data of its own")
     parser.add_argument("--steps", dest="gradient_steps", type=int, default=COUNTS["gradient_steps"], help="gradient steps")
     for name in ("batch_size", "eval_every", "eval_episodes", "eval_steps"):
         parser.add_argument(option(name), type=int, default=COUNTS[name])
@@ -36,7 +43,6 @@ def add_arguments(parser):
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--precision", default="float32", help=", ".join(training.PRECISIONS))
     parser.add_argument("--compile", action="store_true", help="through torch.compile: a minute before the first step")
-    parser.add_argument("--out", default="seaquest", help="folder of the frames, checkpoints, logs and results")
 
 
 def option(name):
@@ -46,30 +52,56 @@ def option(name):
 
 def run(options):
     """Collect what is missing, train, and write `NAME.nc`; `NAME.csv` shows the curves on the way."""
-    rates, counts = ({name: getattr(options, name) for name in names} for names in (AXES, COUNTS))
-    training.find_device(options.device, options.precision)
-    checked_counts(**counts)
-    for name, values in rates.items():
-        axis(name, values)  # all is checked before minutes of collecting
-    out, name = Path(options.out), file_name(options)
-    data = frames.collect(out / "frames", options.seed, options.transitions)
-    curves, _ = training.train(
-        ALGORITHMS[options.algorithm], data, **rates, **counts, device=options.device, precision=options.precision,
-        compiled=options.compile, checkpoint=out / f"{name}.checkpoint", log=out / f"{name}.csv",
-    )  # fmt: skip
-    records.save(curves.assign_attrs(kind="seaquest"), out / f"{name}.nc")
-    best = curves.score.isel(gradient_step=-1).mean("seed").max().item()
-    print(f"{out / name}.nc: a score of {best:.1f} after {curves.gradient_step[-1]:.0f} gradient steps, "
+    rates = {name: getattr(options, name) for name in AXES}
+    path = Path(options.out) / f"{file_name(options.algorithm, rates, options)}.nc"
+    found = trained(path, ALGORITHMS[options.algorithm], rates, options)
+    best = found.curves.score.isel(gradient_step=-1).mean("seed").max().item()
+    print(f"{path}: a score of {best:.1f} after {found.curves.gradient_step[-1]:.0f} gradient steps, "
           f"mean of {len(options.seed)} seeds and {options.eval_episodes} games, best of the grid")  # fmt: skip
 
 
-def file_name(options):
-    """A name of the run: the algorithm, and each number that differs from the usual."""
-    parts = [options.algorithm]
+def trained(path, algorithm, rates, options):
+    """The `Run` in the file `path`; trained first, or on from its checkpoint, unless it is finished.
+
+    rates: values of each of `AXES`. Checkpoint and log lie beside the file, frames in a folder `frames` there.
+    Raises ValueError naming a bad argument before anything is collected.
+    """
+    counts = {name: getattr(options, name) for name in COUNTS}
+    check(rates, counts, options)
+    if path.exists():
+        found = load_run(path)
+        if all(found.curves.attrs[name] == value for name, value in counts.items()):
+            return found
+    data = collected(path.parent / "frames", tuple(options.seed), options.transitions)
+    found = training.train(
+        algorithm, data, **rates, **counts, device=options.device, precision=options.precision,
+        compiled=options.compile, checkpoint=path.with_name(f"{path.stem}.checkpoint"), log=path.with_name(f"{path.stem}.csv"),
+    )  # fmt: skip
+    found.save(path)
+    return found
+
+
+def check(rates, counts, options):
+    """ValueError naming an argument that is not allowed."""
+    training.find_device(options.device, options.precision)
+    checked_counts(**counts)
+    for name, values in rates.items():
+        axis(name, values)
+
+
+@lru_cache(maxsize=1)
+def collected(folder, seeds, transitions):
+    """`frames.collect`, whose checksums take a while, once for several trainings."""
+    return frames.collect(folder, seeds, transitions)
+
+
+def file_name(label, rates, options):
+    """A name of the run: the label, and each number that differs from the usual."""
+    numbers = rates | {"seed": options.seed}
+    parts = [label]
     for name, usual in (AXES | {"seed": None}).items():
-        values = getattr(options, name)
-        if values != [usual]:
-            parts.append(name + "=" + ",".join(f"{value:g}" for value in values))
+        if numbers[name] != [usual]:
+            parts.append(name + "=" + ",".join(f"{value:g}" for value in numbers[name]))
     parts += [f"{name}={getattr(options, name)}" for name, usual in {"transitions": 100_000, "precision": "float32"}.items()
               if getattr(options, name) != usual]  # fmt: skip
     return "-".join(parts)

@@ -11,8 +11,8 @@ from hanq.atari.evaluation import SAMPLE, Evaluation
 from hanq.atari.game import SEAQUEST
 from hanq.atari.network import seaquest_network
 from hanq.population import initial_state
-from hanq.run import GRID
-from hanq.training import agents_of, axis, checked_counts, labelled, progress_bar, segments
+from hanq.run import GRID, Run
+from hanq.training import agents_of, axis, checked_counts, labelled, labelled_parameters, progress_bar, segments
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
 CHECKPOINT_SECONDS = 120  # 34 MB an agent each time
@@ -90,8 +90,7 @@ def train(
     precision: one of `PRECISIONS`, of training only. compiled: whether through torch.compile. log: a CSV file of the
     curves so far, replaced at each evaluation.
 
-    Returns curves as `hanq.train` labels them, and the last parameters, (agents, network.size), seeds fastest.
-    msbe and scale are means over a fixed sample of the dataset.
+    Returns a `Run` labelled as `hanq.train` labels it; msbe and scale are means over a fixed sample of the dataset.
     Raises ValueError naming the argument, its value and what is allowed.
     """
     counts = checked_counts(gradient_steps=gradient_steps, batch_size=batch_size, eval_every=eval_every,
@@ -117,7 +116,7 @@ def train(
     with progress_bar(counts["gradient_steps"], progress) as bar:
         state, history, wall_seconds = segments(engine, initial_state(network, agents), measure, counts, bar, checkpoint,
                                             described, CHECKPOINT_SECONDS, report)  # fmt: skip
-    return curves_of(history, wall_seconds), state.params
+    return Run(network, curves_of(history, wall_seconds), labelled_parameters(axes, state.params))
 
 
 def find_device(device, precision):

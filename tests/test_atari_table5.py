@@ -1,0 +1,142 @@
+"""Promise: one command does Table 5 in stretches, and each row's file says what it holds."""
+
+import json
+
+import numpy as np
+import pytest
+
+from hanq import load_run, paper, records
+from hanq.__main__ import main
+from hanq.algorithm import DQN, DQN_LN, HANQ, Algorithm
+from hanq.atari import command, evaluation, table5, training
+from hanq.atari.network import seaquest_network
+
+SMALL = {"transitions": 60, "batch-size": 2, "eval-every": 1, "eval-episodes": 1, "eval-steps": 5}
+RATES = [1e-3, 1e-4]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("table5")
+
+
+@pytest.fixture(autouse=True)
+def small_sample(monkeypatch):
+    monkeypatch.setattr(evaluation, "SAMPLE", 16)
+
+
+def arguments(folder, row="HANQ", steps=2, rates=RATES, seeds=(5, 3)):
+    small = [part for name, count in SMALL.items() for part in (f"--{name}", count)]
+    words = ["--row", row, "--steps", steps, "--learning-rate", *rates, "--seed", *seeds, "--work", folder, "--out", folder / "out"]
+    return [str(word) for word in ("table5", *words, *small)]
+
+
+@pytest.fixture(scope="module")
+def result(folder):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "SAMPLE", 16)
+        main(arguments(folder))
+    return records.load(folder / "out" / "seaquest-HANQ.nc")
+
+
+def test_the_rows_are_the_papers_four_with_its_grid():
+    printed = paper.numbers().query("table == '5'")
+    assert set(zip(printed.algorithm, printed.setting, strict=True)) == set(paper.SEAQUEST)
+    assert list(table5.ROWS) == ["HANQ", "DQN-LN", "w-o-metapredictor", "DQN"]
+    assert [row.algorithms for row in table5.ROWS.values()][:2] == [(HANQ,), (DQN_LN,)]
+    np.testing.assert_allclose(np.log10(paper.ATARI_LEARNING_RATES), np.arange(-2.5, -8.1, -0.5))
+    settings = table5.settings_of(table5.ROWS["DQN"], paper.ATARI_LEARNING_RATES)
+    assert table5.ROWS["DQN"].algorithms == (DQN,) and len(settings) == 12
+    assert settings[3] == {"learning_rate": [1e-4], "hyper_lr": [0.0], "target_rate": [1e-4, 1e-5, 1e-6], "discount": [0.99]}
+    for label in ("HANQ", "DQN-LN", "w-o-metapredictor"):
+        (settings,) = table5.settings_of(table5.ROWS[label], [1e-4])
+        assert settings["hyper_lr"] == [0.0] and settings["target_rate"] == [1.0]
+
+
+def test_a_row_is_one_file_of_its_grid_that_says_where_each_part_comes_from(result, folder):
+    assert dict(result.score.sizes) == dict(
+        learning_rate=2, hyper_lr=1, target_rate=1, discount=1, weight_decay=1, seed=2, gradient_step=2
+    )
+    assert result.learning_rate.values.tolist() == RATES and result.seed.values.tolist() == [5, 3]
+    assert Algorithm(**json.loads(result.attrs["algorithm"])) == HANQ
+    trainings = json.loads(result.attrs["trainings"])
+    assert [training["learning_rate"] for training in trainings] == RATES
+    assert result.attrs["wall_seconds"] == pytest.approx(sum(training["wall_seconds"] for training in trainings), abs=1e-3)
+    assert result.attrs["protocol"] == "grid" and result.attrs["gradient_steps"] == 2 and result.attrs["device"] == "cpu"
+    alone = load_run(next(folder.glob("HANQ-learning_rate=0.001-*.nc")))
+    np.testing.assert_array_equal(result.msbe.sel(learning_rate=[1e-3]), alone.curves.msbe)
+
+
+def test_the_policy_is_the_best_agents_in_half_precision(result, folder):
+    where = json.loads(result.attrs["policy"])
+    means = result.score.mean(["seed", "gradient_step"]).squeeze()
+    assert where["learning_rate"] == means.idxmax("learning_rate").item() and where["seed"] == 5
+    run = load_run(next(folder.glob(f"HANQ-learning_rate={where['learning_rate']:g}-*.nc")))
+    exact = run.parameters.sel(seed=5).values.ravel()
+    assert result.policy.dtype == np.float32 and len(exact) == seaquest_network(HANQ, 18).size
+    np.testing.assert_allclose(result.policy, exact, rtol=2**-10, atol=2**-25)
+    assert not np.array_equal(result.policy, exact)  # or the file would be twice as large
+
+
+def test_the_best_learning_rate_is_that_of_the_scores(result, folder):
+    runs = [load_run(next(folder.glob(f"HANQ-learning_rate={rate:g}-*.nc"))) for rate in RATES]
+    for best in range(2):
+        for number, run in enumerate(runs):
+            run.curves["score"] = 0 * run.curves.score + (number == best)
+        found = table5.combined(runs)
+        assert json.loads(found.attrs["policy"])["learning_rate"] == RATES[best]
+        np.testing.assert_allclose(found.policy, runs[best].parameters.isel(seed=0).values.ravel(), rtol=2**-10, atol=2**-25)
+
+
+def test_what_is_finished_is_not_trained_again_and_what_is_not_is(result, folder, monkeypatch):
+    called = []
+    monkeypatch.setattr(training, "train", lambda *_, **settings: called.append(settings["learning_rate"]) or 1 / 0)
+    main(arguments(folder))
+    assert not called
+    for changed in (dict(rates=[1e-3, 1e-5]), dict(steps=3), dict(seeds=[5]), dict(row="DQN-LN")):
+        called.clear()
+        with pytest.raises(ZeroDivisionError):
+            main(arguments(folder, **changed))
+        assert len(called) == 1, changed
+    assert not list(folder.glob("*.checkpoint")) and records.load(folder / "out" / "seaquest-HANQ.nc").equals(result)
+
+
+def test_a_stopped_row_goes_on_where_it_stopped(result, folder, tmp_path, monkeypatch):
+    (tmp_path / "frames").symlink_to(folder / "frames")
+    saved, trained = [], training.train
+
+    def stopped(*args, **settings):
+        saved.append(settings["learning_rate"])
+        if len(saved) == 2:
+            trained(*args, **settings | {"gradient_steps": 1})
+            raise KeyboardInterrupt
+        return trained(*args, **settings)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(training, "train", stopped)
+        main(arguments(tmp_path))
+    assert not (tmp_path / "out").exists() and len(list(tmp_path.glob("*.checkpoint"))) == 1
+    main(arguments(tmp_path))
+    again = records.load(tmp_path / "out" / "seaquest-HANQ.nc")
+    assert again.equals(result)
+
+
+@pytest.mark.parametrize(("extra", "named"), [
+    (["--learning-rate", "1e-4", "-1"], "learning_rate=-1.0"),  # of the second training
+    (["--steps", "0"], "gradient_steps=0"),
+    (["--row", "PQN"], "invalid choice: 'PQN'"),
+    (["--device", "tpu"], "device='tpu'"),
+])  # fmt: skip
+def test_a_bad_argument_ends_the_command_before_anything_is_collected(tmp_path, capsys, extra, named):
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments(tmp_path), *extra])
+    assert ended.value.code == 2 and named in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_is_named_after_what_differs_from_the_usual():
+    class Options:
+        seed, transitions, precision = [0], 100_000, "float32"
+
+    rates = {"learning_rate": [10**-2.5], "hyper_lr": [0.0], "target_rate": [1.0], "discount": [0.99]}
+    assert command.file_name("HANQ", rates, Options) == "HANQ-learning_rate=0.00316228-seed=0"

@@ -14,7 +14,7 @@ book: .venv/installed
 	$(BIN)/jupyter-book build . -W --keep-going
 
 test: .venv/installed
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --durations=15 --nbval book/ tests/
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --durations=15 --nbval book/ tests/
 
 # Run every notebook and store its outputs; `make test` then compares against them.
 notebooks: .venv/installed

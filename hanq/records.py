@@ -61,8 +61,8 @@ def plain(value):
 def save(data, path):
     """Write an xarray.Dataset to one compressed netCDF file, atomically."""
     data = data.assign_attrs({CHECKSUM: digest(data)})
-    compressed = {"zlib": True, "complevel": 5, "shuffle": True}
-    encoding = {name: {"_FillValue": None} | (compressed if data[name].ndim else {}) for name in data.variables}
+    compressed = {"zlib": True, "complevel": 5, "shuffle": True}  # with an index of some 4 kB, not worth it for less
+    encoding = {name: {"_FillValue": None} | (compressed if data[name].nbytes > 4096 else {}) for name in data.variables}
     with atomic(path) as partial:
         data.to_netcdf(partial, engine="h5netcdf", encoding=encoding)
 

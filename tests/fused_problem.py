@@ -9,6 +9,8 @@ from hanq import fused, reference, torch_engine
 from hanq.algorithm import Network
 from hanq.population import Agents, State, initial_state
 
+HYPER_LR = {"log": 0.1, "raw": 1e-4, "square": 1e-3}  # of a rate of 1e-3: its own size ends in noise
+
 
 def transitions(obs_dim=3, actions=3, size=60, seeds=2):
     random = np.random.default_rng(0)

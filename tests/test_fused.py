@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fused_problem import assert_one_step_agrees, difference, engines, grid, reference_double
+from fused_problem import HYPER_LR, assert_one_step_agrees, difference, engines, grid
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hanq.algorithm import CHOICES, DQN, DQN_L2N, DQN_LN, HANQ, PQN, SSANQ, SSAQ, Algorithm, Network
-from hanq.population import Agents, State, initial_state
+from hanq.algorithm import CHOICES, DQN, DQN_L2N, DQN_LN, HANQ, PQN, SSANQ, SSAQ, Algorithm
+from hanq.population import Agents, State
 
 NORMS = CHOICES["main_norm"]
 VARIANTS = {"DQN": DQN, "DQN-LN": DQN_LN, "DQN-L2N": DQN_L2N, "PQN": PQN, "SSAQ": SSAQ, "SSANQ": SSANQ, "HANQ": HANQ}
@@ -41,7 +41,6 @@ VARIANTS |= {
     for kind, change in {"detached": dict(detached_predictor=True), "w/o affine": dict(norm_affine=False)}.items()
     for norm, first in product(("layer", "l2"), (False, True))
 }
-HYPER_LR = {"log": 0.1, "raw": 1e-4, "square": 1e-3}  # of a rate of 1e-3: its own size ends in noise
 VARIANTS |= {
     f"HANQ {main}-{predictor}{' first' * first}": replace(HANQ, main_norm=main, predictor_norm=predictor, norm_first=first)
     for main, predictor, first in product(NORMS, NORMS, (False, True))
@@ -101,75 +100,6 @@ def test_any_algorithm_of_any_size_agrees_with_reference(fields, width, batch_si
         after = theirs.advance(state, 1)
         assert_one_step_agrees(ours.advance(state, 1), after, agents)
         state = after
-
-
-DOUBLE = {
-    "HANQ": HANQ,
-    "symmetric": replace(HANQ, symmetric=True, predictor_norm="layer"),
-    "raw scale, norms first": replace(HANQ, norm_first=True, positive_scale=False, main_norm="l2", predictor_norm="layer"),
-    "semi, norms first": replace(HANQ, norm_first=True, hyperobjective="semi"),
-    "symmetric, norms first": replace(HANQ, norm_first=True, symmetric=True, predictor_norm="layer"),
-    "detached": replace(HANQ, detached_predictor=True, predictor_norm="layer"),
-    "detached, symmetric, norms first": replace(HANQ, detached_predictor=True, symmetric=True, norm_first=True),
-    "without gains": replace(HANQ, norm_affine=False, predictor_norm="layer"),
-    "without gains, norms first": replace(HANQ, norm_affine=False, predictor_norm="layer", norm_first=True),
-    "rate last": replace(HANQ, rate_first=False),
-    "rate last, semi, square": replace(HANQ, rate_first=False, hyperobjective="semi", rate_form="square"),
-    "raw": replace(HANQ, rate_form="raw", hyper_beta_2=0.9, hyper_second_moment=1e-8),
-    "without norms or bias": replace(HANQ, main_norm="none", predictor_norm="none", predictor_bias=False),
-    "two layers": replace(HANQ, hidden_layers=2),
-    "two layers, norms first": replace(HANQ, hidden_layers=2, norm_first=True, symmetric=True),
-}
-
-
-@pytest.mark.parametrize("name", DOUBLE)
-def test_every_element_of_both_gradients_is_autograds(name):
-    """In double precision: one agent for each parameter, whose last direction is that parameter's.
-
-    The semi-gradient is Adam's first moment after a step; the hyperobjective's gradient along a
-    direction is hyper-Adam's.
-    """
-    algorithm, learning_rate = replace(DOUBLE[name], hidden_features=7), 0.125
-    size = Network(algorithm, 3, 3).size
-    ones = np.ones(size)
-    for target_rate in (1.0, 0.5):
-        agents = Agents(ones.astype(int), ones.astype(int), learning_rate * ones, 0.1 * ones, target_rate * ones, 0.9 * ones, 0 * ones)
-        ours, reference_engine, start = engines(algorithm, agents, 20, dtype=np.float64)
-        elsewhere = initial_state(Network(algorithm, 3, 3), agents._replace(seeds=agents.seeds + 5)).params
-        state = start._replace(
-            gradient_step=1, direction=np.eye(size), params=(start.params + 0.1 * elsewhere).astype(np.float64),
-            target_params=elsewhere.astype(np.float64), learning_rate=learning_rate * ones,
-        )  # fmt: skip
-        theirs = reference_double(reference_engine, agents, state, 1)
-        mine = ours.advance(state, 1)
-        for moment in ("first_moment", "hyper_first_moment"):
-            assert np.abs(getattr(theirs, moment)).max() > 1e-3
-            np.testing.assert_allclose(getattr(mine, moment), getattr(theirs, moment), rtol=1e-9, atol=1e-12)
-
-
-@pytest.mark.parametrize("name", ["raw", "square"])
-def test_rates_cross_zero_as_in_the_reference(name):
-    """In double precision, with steps larger than the rate: a raw one becomes negative, a root changes its sign."""
-    agents = grid(learning_rate=0.3, hyper_lr=0.45 if name == "raw" else 1.5 * 0.3**0.5)
-    ours, reference_engine, start = engines(replace(VARIANTS[name], hidden_features=24), agents, 20, dtype=np.float64)
-    theirs, crossed = start, False
-    for _ in range(6):
-        theirs, before = reference_double(reference_engine, agents, theirs, 1), theirs
-        root = lambda state: np.sqrt(np.abs(state.learning_rate))
-        # Adam's first direction is a sign: a step of 1.5 roots ends at -0.5 or at 2.5 of them
-        crossed |= (theirs.learning_rate < 0).any() if name == "raw" else np.allclose(root(theirs), 0.5 * root(before), rtol=1e-5)
-    mine = ours.advance(start, 6)
-    assert crossed
-    for field in ("learning_rate", "hyper_first_moment", "hyper_second_moment"):
-        np.testing.assert_allclose(getattr(mine, field), getattr(theirs, field), rtol=1e-4)
-
-
-@pytest.mark.parametrize("name", DOUBLE)
-def test_runs_of_200_steps_agree_in_double_precision(name):
-    agents = grid(hyper_lr=(0.0, HYPER_LR[DOUBLE[name].rate_form]))
-    ours, reference_engine, start = engines(replace(DOUBLE[name], hidden_features=24), agents, 20, dtype=np.float64)
-    theirs = reference_double(reference_engine, agents, start, 200)
-    assert (difference(ours.advance(start, 200), theirs, start) < 1e-5).all()
 
 
 def assert_identical(a, b):

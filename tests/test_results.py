@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hanq import ledger, paper, protocol, records, scores
+from hanq import paper, protocol, records, scores
 from hanq.algorithm import Algorithm
 from hanq.run import GRID
 from hanq.tuning import Tuning

@@ -12,15 +12,7 @@ import pandas
 from hanq.algorithm import DQN, DQN_L2N, DQN_LN, HANQ, PQN, SSANQ, SSAQ
 from hanq.records import load
 
-LEARNING_RATES = [
-    10**-1,
-    10**-1.5,
-    10**-2,
-    10**-2.5,
-    10**-3,
-    10**-3.5,
-    10**-4,
-]  # section 11
+LEARNING_RATES = [10**-1, 10**-1.5, 10**-2, 10**-2.5, 10**-3, 10**-3.5, 10**-4]  # section 11
 TARGET_RATES = [1.0, 1e-1, 1e-2, 1e-3, 1e-4]
 PENALTIES = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-8, 1e-10]  # PQN's l2
 HYPER_LRS = [1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5]  # kappa, section 11
@@ -53,17 +45,9 @@ def row(*algorithms, **settings):
 
 NORMALISED = {"DQN": DQN, "DQN-LN": DQN_LN, "DQN-l2N": DQN_L2N}
 NORMS = {"l2N": "l2", "LN": "layer", "none": "none"}
-NORM_PAIRS = [
-    "l2N + LN",
-    "LN + l2N",
-    "l2N + l2N",
-    "LN + LN",
-    "none + l2N",
-    "none + LN",
-    "l2N + none",
-    "LN + none",
-    "none + none",
-]
+NORM_PAIRS = [  # "metapredictor + main network", in Table 4's order
+    "l2N + LN", "LN + l2N", "l2N + l2N", "LN + LN", "none + l2N", "none + LN", "l2N + none", "LN + none", "none + none",
+]  # fmt: skip
 WITHOUT = {
     "w/o positive scale": replace(HANQ, positive_scale=False),
     "w/o bias": replace(HANQ, predictor_bias=False),

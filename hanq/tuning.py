@@ -37,22 +37,11 @@ class Tuning:
 
     def __init__(self, path, algorithms, settings, first, second, finalists, train):
         self.path, self.algorithms, self.settings = path, algorithms, settings
-        self.first, self.second, self.finalists, self.train = (
-            first,
-            second,
-            finalists,
-            train,
-        )
-        self.trials, self.wall_seconds = (
-            pandas.DataFrame(columns=[*POINT, "gradient_steps", "seed", "score"]),
-            0.0,
-        )
+        self.first, self.second, self.finalists, self.train = first, second, finalists, train
+        self.trials, self.wall_seconds = pandas.DataFrame(columns=[*POINT, "gradient_steps", "seed", "score"]), 0.0
         if path.exists():
             stored = load(path)
-            self.trials, self.wall_seconds = (
-                stored.to_dataframe(),
-                stored.attrs["wall_seconds"],
-            )
+            self.trials, self.wall_seconds = stored.to_dataframe(), stored.attrs["wall_seconds"]
 
     def best(self):
         """(algorithm, settings) of the best finalist."""
@@ -83,17 +72,7 @@ class Tuning:
         self._save(curves.attrs)
 
     def _save(self, attrs):
-        kept = {
-            name: attrs[name]
-            for name in (
-                "environment",
-                "engine",
-                "threads",
-                "batch_size",
-                "eval_episodes",
-                "eval_velocity",
-            )
-        }
+        kept = {name: attrs[name] for name in ("environment", "engine", "threads", "batch_size", "eval_episodes", "eval_velocity")}
         rounds = {"first": self.first, "second": self.second}
         described = {name: [list(one.seeds), one.gradient_steps, one.eval_every] for name, one in rounds.items()}
         columns = {name: ("trial", self.trials[name].to_numpy()) for name in self.trials.columns}

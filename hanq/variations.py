@@ -58,8 +58,11 @@ VARIATIONS = {
         for table in ("table1", "table2", "table3") for score, row in TABLES[table].items()
     },
     "choice": {  # the same again where a choice from five seeds may go wrong: settings chosen on twelve
-        stem("table2", "Pendulum", name, ""): TABLES["table2"][name, ""]
-        for name in ("w/o positive scale", "w/o bias", "w/o metapredictor")
+        stem(table, "Pendulum", *score): TABLES[table][score]
+        for table, score in [
+            ("table1", ("DQN-l2N", "target_rate=1")), ("table2", ("w/o positive scale", "")), ("table2", ("w/o bias", "")),
+            ("table2", ("w/o metapredictor", "")), ("table4", ("none + l2N", "hyper_lr=0")),
+        ]
     },
     "datasets": {
         f"{name}-{seed}": replace(row, settings=row.settings | {"learning_rate": row.settings["learning_rate"][1]}, shared_dataset=seed)

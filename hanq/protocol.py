@@ -5,6 +5,7 @@ where the best learning rate lies at the grid's edge, the grid grows (section 11
 point alone is trained on the report's seeds.
 short: the same at 60,000 steps, for most points that the paper leaves open.
 broad: tuned with more finalists on more seeds, to see how much the choice matters.
+long: tuned with the whole grid at full length on eight seeds, for small learning rates show late what they are worth.
 grid: every grid point is trained on the report's seeds; whoever then picks the best of them, as
 the paper does, is optimistic.
 """
@@ -39,7 +40,9 @@ ALL = Protocol(FULL)
 TUNED = Protocol(FULL, Round(range(100, 103), 50_000, 5_000), Round(range(100, 105), 200_000, 4_000))
 SHORT = Protocol(Round(paper.SEEDS, 60_000, 2_000), Round(range(100, 105), 60_000, 2_000), Round(range(100, 105), 60_000, 2_000))
 BROAD = TUNED._replace(second=Round(range(100, 112), 60_000, 3_000), finalists=6)
+LONG = TUNED._replace(first=Round(range(100, 108), 200_000, 5_000), second=Round(range(100, 108), 200_000, 5_000))
 CROSSED = Protocol(Round(range(10), 60_000, 2_000))
+PROTOCOLS = {"datasets": CROSSED, "starts": TUNED, "choice": BROAD, "cartpole": LONG}  # of variations; else short
 QUICK = Round(range(3), 1_000, 200)
 QUICK_TUNED = Protocol(QUICK, Round(range(100, 102), 200, 100), Round(range(100, 102), 500, 100), finalists=1)
 EXPERIMENTS = (*paper.FIGURES, *paper.TABLES, *variations.VARIATIONS)
@@ -85,9 +88,10 @@ def jobs(name, environment=None):
             for score in columns.itertuples(index=False, name=None)
         ]
     elif name in EXPERIMENTS:
-        protocol = ALL if name in paper.FIGURES else {"datasets": CROSSED, "starts": TUNED, "choice": BROAD}.get(name, SHORT)
+        protocol = ALL if name in paper.FIGURES else PROTOCOLS.get(name, SHORT)
         rows = (paper.FIGURES | variations.VARIATIONS)[name]
-        found = [Job(Path(f"{name}-{label}"), "Pendulum", row, protocol) for label, row in rows.items()]
+        on = "CartPole" if name == "cartpole" else "Pendulum"
+        found = [Job(Path(f"{name}-{label}"), on, row, protocol) for label, row in rows.items()]
     else:
         raise ValueError(f"experiment={name!r} is unknown: use one of {EXPERIMENTS}")
     known = sorted({job.environment for job in found})

@@ -1,12 +1,12 @@
 """Experiments on what the paper leaves open: one choice varied at a time, the rest at its default.
 
-All on Pendulum, most with 60,000 gradient steps (see `hanq.protocol`); "{choice}-{algorithm}-{value}".
+On Pendulum but for "cartpole", most with 60,000 gradient steps (see `hanq.protocol`); "{choice}-{algorithm}-{value}".
 """
 
 from dataclasses import replace
 
 from hanq.algorithm import DQN, DQN_LN, HANQ
-from hanq.paper import LEARNING_RATES, TABLES, WITHOUT, Row, row, stem
+from hanq.paper import BEST, LEARNING_RATES, TABLES, WITHOUT, Row, row, stem
 
 BASELINES = {  # the paper's best rates, half a decade to either side, and what it says of the rest
     "DQN": Row((DQN,), dict(learning_rate=[10**-2, 10**-2.5, 10**-3], target_rate=1e-3)),
@@ -63,6 +63,12 @@ VARIATIONS = {
             ("table1", ("DQN-l2N", "target_rate=1")), ("table2", ("w/o positive scale", "")), ("table2", ("w/o bias", "")),
             ("table2", ("w/o metapredictor", "")), ("table4", ("none + l2N", "hyper_lr=0")),
         ]
+    },
+    "cartpole": {  # Table 1's rows on CartPole that disagree, searched wider and longer
+        stem("table1", "CartPole", *score): replace(
+            TABLES["table1"][score], settings=TABLES["table1"][score].settings | {"learning_rate": [*LEARNING_RATES, 10**-4.5, 10**-5]}
+        )
+        for score in [("DQN", BEST), ("DQN-l2N", BEST), ("DQN-LN", "target_rate=1"), ("DQN-l2N", "target_rate=1")]
     },
     "datasets": {
         f"{name}-{seed}": replace(row, settings=row.settings | {"learning_rate": row.settings["learning_rate"][1]}, shared_dataset=seed)

@@ -83,9 +83,15 @@ def test_the_best_learning_rate_is_that_of_the_scores(result, folder):
     for best in range(2):
         for number, run in enumerate(runs):
             run.curves["score"] = 0 * run.curves.score + (number == best)
-        found = table5.combined(runs)
+        found = table5.with_policy(table5.combined(runs), runs)
         assert json.loads(found.attrs["policy"])["learning_rate"] == RATES[best]
         np.testing.assert_allclose(found.policy, runs[best].parameters.isel(seed=0).values.ravel(), rtol=2**-10, atol=2**-25)
+
+
+def test_only_the_agents_that_the_book_shows_are_kept(result, folder):
+    main(arguments(folder, row="w-o-metapredictor", rates=[1e-4], seeds=[5]))
+    assert "policy" not in records.load(folder / "out" / "seaquest-w-o-metapredictor.nc")
+    assert "policy" in result and set(table5.SHOWN) < set(table5.ROWS)
 
 
 def test_what_is_finished_is_not_trained_again_and_what_is_not_is(result, folder, monkeypatch):

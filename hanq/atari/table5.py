@@ -16,6 +16,7 @@ from hanq import paper, records, scores
 from hanq.atari import command
 
 ROWS = {paper.file_name(name): row for (name, _), row in paper.SEAQUEST.items()}
+SHOWN = ("HANQ", "DQN-LN")  # rows whose best agent is kept in the result, 3.5 MB each: the book shows them playing
 ORIGIN = ("command", "commit", "date", "machine", "device", "engine", "wall_seconds")
 
 
@@ -44,7 +45,8 @@ def run(options):
             path.with_name(f"{path.stem}.checkpoint").unlink(missing_ok=True)  # 40 MB an agent
             print(f"{path}: learning rate {len(runs)} of {len(settings)} is done", flush=True)
         path = Path(options.out) / f"{paper.file_name('seaquest', label)}.nc"
-        records.save(combined(runs), path)
+        result = combined(runs)
+        records.save(with_policy(result, runs) if label in SHOWN else result, path)
         print(f"{path} is written", flush=True)
 
 
@@ -55,21 +57,28 @@ def settings_of(row, learning_rates):
 
 
 def combined(runs):
-    """A row's result: the curves of its runs, one a learning rate, and `policy`, the best agent's last parameters.
+    """A row's result: the curves of its runs, one a learning rate.
 
-    The best is that of the grid, by the score averaged over training and seeds, and its first seed; rounded to half
-    precision, (parameters,) float32. attrs: those of the last run, the seconds of all, and what else differs among
-    them in `trainings`; `policy` says whose parameters they are.
+    attrs: those of the last run, the seconds of all, and what else differs among them in `trainings`.
     """
     curves = xarray.concat([run.curves for run in runs], "learning_rate")
-    curves.attrs = dict(runs[-1].curves.attrs)
+    trainings = [{name: run.curves.attrs[name] for name in ORIGIN} | {"learning_rate": run.curves.learning_rate.item()}
+                 for run in runs]  # fmt: skip
+    curves.attrs = runs[-1].curves.attrs | {
+        "protocol": "grid", "trainings": json.dumps(trainings),
+        "wall_seconds": round(sum(training["wall_seconds"] for training in trainings), 3),
+    }  # fmt: skip
+    return curves
+
+
+def with_policy(curves, runs):
+    """`combined`'s curves and `policy`, the best agent's last parameters: (parameters,) float32, of half precision.
+
+    The best is that of the grid, by the score averaged over training and seeds, and its first seed; the attribute
+    `policy` says which that is.
+    """
     best = scores.best_of_grid(scores.average_over_training(curves.score))
     (run,) = [run for run in runs if run.curves.learning_rate.item() == best["learning_rate"]]
     with np.errstate(over="ignore"):  # a diverged agent's parameters may be beyond half precision
         half = run.parameters.sel(best).isel(seed=0).values.astype(np.float16).astype(np.float32)
-    trainings = [{name: run.curves.attrs[name] for name in ORIGIN} | {"learning_rate": run.curves.learning_rate.item()}
-                 for run in runs]  # fmt: skip
-    return curves.assign(policy=("parameter", half)).assign_attrs(
-        protocol="grid", trainings=json.dumps(trainings), policy=json.dumps(best | {"seed": curves.seed[0].item()}),
-        wall_seconds=round(sum(training["wall_seconds"] for training in trainings), 3),
-    )  # fmt: skip
+    return curves.assign(policy=("parameter", half)).assign_attrs(policy=json.dumps(best | {"seed": curves.seed[0].item()}))

@@ -39,6 +39,13 @@ def test_every_cell_was_run_once_in_order_without_error(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_no_code_stands_where_text_should(path):
+    for cell in cells(path, "markdown"):
+        text = re.sub(r"^```.*?^```$", "", source(cell), flags=re.DOTALL | re.MULTILINE)
+        assert not re.search(r"^(assert |print\(|import |from \w+ import |def |\w+ = )", text, flags=re.MULTILINE), text
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_picture_has_alt_text(path):
     for cell in cells(path):
         pictures = [output for output in cell["outputs"] if {"image/png", "image/svg+xml"} & set(output.get("data", {}))]

@@ -4,14 +4,15 @@ import argparse
 import signal
 import sys
 
-from hanq import bench, ledger, protocol
+from hanq import bench, environments, ledger, protocol
 from hanq.atari import bench as atari_bench
 from hanq.atari import command as seaquest
 from hanq.atari import table5
+from hanq.training import ENGINES
 
 
 def main(arguments=None):
-    """Run one command; a bad argument ends with its message and exit status 2."""
+    """Run one command; a bad argument ends with its message and exit status 2, Ctrl-C with 130."""
     parser = argparse.ArgumentParser(prog="python -m hanq", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="the tables and figures that can be repeated")
@@ -20,7 +21,7 @@ def main(arguments=None):
     reproduce.add_argument("--env", help="only the rows of this environment")
     reproduce.add_argument("--out", default="book/results", help="folder of the result files")
     reproduce.add_argument("--quick", action="store_true", help="a few seeds and steps, to try the command")
-    reproduce.add_argument("--engine", default="auto", help="auto, fused, torch or torch-compiled")
+    reproduce.add_argument("--engine", choices=["auto", *ENGINES], default="auto")
     compare = commands.add_parser("ledger", help="every score of the paper beside ours")
     compare.add_argument("--csv", action="store_true", help="as comma-separated values")
     compare.add_argument("--results", default="book/results", help="folder of the result files")
@@ -31,8 +32,11 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         RUN[options.command](options)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         parser.error(str(error))
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -44,7 +48,10 @@ def show_list(options):
 
 
 def run_experiments(options):
-    names = protocol.EXPERIMENTS if options.experiment == "all" else [options.experiment]
+    names = [options.experiment]
+    if options.experiment == "all":
+        wanted = options.env and environments.find(options.env).name
+        names = [name for name in protocol.EXPERIMENTS if wanted in (None, *(job.environment for job in protocol.jobs(name)))]
     for name in names:
         protocol.reproduce(
             name,

@@ -24,6 +24,7 @@ CHOICES = {
     "detached_predictor": (False, True),
     "rate_first": (False, True),
 }
+NORM_EPSILON = {"layer": 1e-5, "l2": 1e-12}  # what keeps a norm from dividing by 0; PyTorch's defaults
 RANGES = {"hyper_beta_2": (0.0, 1.0), "hyper_second_moment": (0.0, inf)}  # at least, and below
 # What a predictor of each kind does not read; such fields do not count in ==.
 UNUSED = {

@@ -1,13 +1,16 @@
 """Unfinished training in one file, so that a killed run goes on as if nothing had happened."""
 
 import json
+from hashlib import sha256
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from hanq.population import State
 from hanq.records import atomic
 
+CHECKSUM = "sha256"
 ARRAYS = [name for name in State._fields if name != "gradient_step"]
 
 
@@ -16,8 +19,9 @@ def save(path, state, history, wall_seconds, fingerprint):
     arrays = {f"state.{name}": getattr(state, name) for name in ARRAYS}
     arrays |= {f"history.{name}": values for name, values in history.items()}
     metadata = {"gradient_step": state.gradient_step, "wall_seconds": wall_seconds, "fingerprint": fingerprint}
+    texts = {key: json.dumps(value) for key, value in metadata.items()}
     with atomic(path) as partial:
-        save_file(arrays, partial, {key: json.dumps(value) for key, value in metadata.items()})
+        save_file(arrays, partial, texts | {CHECKSUM: digest(arrays, texts)})
 
 
 def load(path, fingerprint):
@@ -27,14 +31,26 @@ def load(path, fingerprint):
     """
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
+            texts = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}
-        stored = metadata["fingerprint"]
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        if texts.pop(CHECKSUM, None) != digest(arrays, texts):
+            raise ValueError("its checksum is missing or another")
+    except (SafetensorError, OSError, ValueError) as error:
         raise ValueError(f"checkpoint={str(path)!r} is truncated, damaged or no checkpoint ({error})") from error
+    metadata = {key: json.loads(text) for key, text in texts.items()}
+    stored = metadata["fingerprint"]
     differing = [name for name in fingerprint if stored.get(name) != fingerprint[name]]
     if differing:
         raise ValueError(f"checkpoint={str(path)!r} belongs to a run with another {', '.join(differing)}: use another path")
     state = State(metadata["gradient_step"], **{name: arrays[f"state.{name}"] for name in ARRAYS})
     history = {name[8:]: values for name, values in arrays.items() if name.startswith("history.")}
     return state, history, metadata["wall_seconds"]
+
+
+def digest(arrays, texts):
+    """SHA-256 of everything in a file: arrays by name, and texts."""
+    found = sha256(json.dumps(texts, sort_keys=True).encode())
+    for name, values in sorted(arrays.items()):
+        found.update(f"{name} {values.dtype} {values.shape}".encode())
+        found.update(np.ascontiguousarray(values).reshape(-1).view(np.uint8))
+    return found.hexdigest()

@@ -5,7 +5,6 @@ A `Dataset` holds one dataset of logged transitions a seed, all of one size.
 
 import json
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from math import isfinite
 from numbers import Real
 
@@ -23,6 +22,7 @@ DIMS = {
     "next_observations": ("seed", "transition", "observation"),
     "terminated": ("seed", "transition"),
 }
+LARGEST_SEED = int(np.iinfo(np.int64).max)
 TYPES = {"observations": "float32", "actions": "int64", "rewards": "float32",
          "next_observations": "float32", "terminated": "bool"}  # fmt: skip
 
@@ -63,7 +63,7 @@ class Dataset:
     def obs_dim(self):
         return self.observations.shape[2]
 
-    @cached_property
+    @property
     def digest(self):
         """Checksum of the transitions, whatever their provenance says."""
         return records.digest(self.to_xarray().drop_attrs())
@@ -90,15 +90,23 @@ class Dataset:
         action_count = _check_actions(arrays, environment, action_count)
         if not np.isin(arrays["terminated"], (0, 1)).all():
             raise ValueError("terminated holds values other than 0 and 1: use booleans")
+        provenance = dict(provenance or {})
+        try:
+            json.dumps(provenance)
+        except TypeError as error:
+            raise ValueError(f"provenance={provenance} is not plain data: use what JSON has ({error})") from error
         seeds = check_seeds(np.arange(len(arrays["actions"])) if seeds is None else seeds, len(arrays["actions"]))
         arrays = {name: np.array(value, TYPES[name], order="C") for name, value in arrays.items()}  # copies
         return cls(**arrays, seeds=seeds, environment=environment, action_count=action_count,
-                   provenance=dict(provenance or {}))  # fmt: skip
+                   provenance=provenance)  # fmt: skip
 
     def sel(self, seeds):
-        """The datasets of these seeds, in this order; KeyError names a seed that is not here."""
+        """The datasets of these seeds, in this order.
+
+        KeyError names a seed that is not here, ValueError what is no list of distinct seeds.
+        """
         known = {int(seed): i for i, seed in enumerate(self.seeds)}
-        wanted = [int(seed) for seed in np.atleast_1d(seeds)]
+        wanted = check_seeds(seeds).tolist()
         missing = [seed for seed in wanted if seed not in known]
         if missing:
             raise KeyError(f"seeds={missing} are not in this dataset: use some of {list(known)}")
@@ -147,11 +155,10 @@ def collect(environment, seeds, *, size=None, episode_length=None, initial_veloc
     size = positive_integer("size", known.dataset_size if size is None else size)
     episode_length = positive_integer("episode_length", known.horizon if episode_length is None else episode_length)
     if known.code == PENDULUM:
-        initial_velocity = environments.PENDULUM_MAX_SPEED if initial_velocity is None else float(initial_velocity)
-        if not 0 <= initial_velocity <= environments.PENDULUM_MAX_SPEED:
-            raise ValueError(f"initial_velocity={initial_velocity} is out of range: use 0 to 8")
+        initial_velocity = environments.PENDULUM_MAX_SPEED if initial_velocity is None else initial_velocity
+        initial_velocity = environments.speed("initial_velocity", initial_velocity)
     elif initial_velocity is not None:
-        raise ValueError(f"initial_velocity={initial_velocity} applies to Pendulum only: leave it out for {environment}")
+        raise ValueError(f"initial_velocity={initial_velocity!r} applies to Pendulum only: leave it out for {environment}")
     options = {"x_init": np.pi, "y_init": initial_velocity} if known.code == PENDULUM else None
     single = [_collect_one(known, int(seed), size, episode_length, options) for seed in seeds]
     arrays = {name: np.stack([one[name] for one in single]) for name in DIMS}
@@ -223,9 +230,14 @@ def _check_actions(arrays, environment, action_count):
 
 
 def check_seeds(seeds, count=None):
-    seeds = np.atleast_1d(np.asarray(list(seeds) if np.iterable(seeds) else seeds))
-    if seeds.ndim != 1 or len(seeds) == 0 or seeds.dtype.kind not in "iu" or seeds.min() < 0:
-        raise ValueError(f"seeds={seeds.tolist()} is not allowed: use distinct integers from 0")
+    """The seeds, one or several, as (seeds,) int64; ValueError where they are not `count` distinct ones."""
+    given = list(seeds) if np.iterable(seeds) else [seeds]
+    try:
+        seeds = np.asarray(given)
+    except ValueError as error:
+        raise ValueError(f"seeds={given} is ragged: use distinct integers from 0") from error
+    if seeds.ndim != 1 or len(seeds) == 0 or seeds.dtype.kind not in "iu" or seeds.min() < 0 or seeds.max() > LARGEST_SEED:
+        raise ValueError(f"seeds={seeds.tolist()} is not allowed: use distinct integers from 0 to {LARGEST_SEED}")
     if len(set(seeds.tolist())) < len(seeds):
         raise ValueError(f"seeds={seeds.tolist()} repeats a seed: use distinct integers from 0")
     if count not in (None, len(seeds)):

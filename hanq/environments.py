@@ -7,6 +7,7 @@ A state is a float64 array of 4 numbers, of which Pendulum uses the first two.
 
 from dataclasses import dataclass
 from math import cos, pi, sin
+from numbers import Real
 
 import gymnasium
 import numpy as np
@@ -67,6 +68,13 @@ def find(name):
     if name not in ENVIRONMENTS:
         raise ValueError(f"environment={name!r} is unknown: use one of {tuple(ENVIRONMENTS)}")
     return ENVIRONMENTS[name]
+
+
+def speed(name, value):
+    """A pendulum's angular speed as a float, radians a second; ValueError names one that is not allowed."""
+    if not isinstance(value, Real) or not 0 <= value <= PENDULUM_MAX_SPEED:
+        raise ValueError(f"{name}={value!r} is out of range: use a number from 0 to {PENDULUM_MAX_SPEED:g}")
+    return float(value)
 
 
 @njit(cache=True)

@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from hanq.algorithm import CHOICES
+from hanq.algorithm import CHOICES, NORM_EPSILON
+from hanq.vector import FLAGS
 
-# Reordering sums lets loops vectorise; NaN and infinity keep their meaning.
-FAST = {"reassoc", "contract", "nsz", "arcp"}
+FAST = set(FLAGS)
 NORMS, PREDICTORS = CHOICES["main_norm"], CHOICES["predictor"]  # their places are the layout's integers
-LAYER, L2 = np.float32(1e-5), np.float32(1e-12)  # what keeps each norm from dividing by 0
+LAYER, L2 = np.float32(NORM_EPSILON["layer"]), np.float32(NORM_EPSILON["l2"])
 
 
 class Layout(NamedTuple):

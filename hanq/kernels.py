@@ -17,11 +17,9 @@ below.d_z, of the same shape, receives the gradient by them. Otherwise `below` i
 
 from numba import njit
 
-from hanq.vector import LANES, add_multiples, affine, at, at_least, filled, gate, load, load_each, store, store_each, zeros
+from hanq.vector import FLAGS, LANES, add_multiples, affine, at, at_least, filled, gate, load, load_each, store, store_each, zeros
 
-# Reordering sums lets loops vectorise; NaN and infinity keep their meaning.
-FAST = {"fastmath": {"reassoc", "contract", "nsz", "arcp"}, "error_model": "numpy",
-        "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+FAST = {"fastmath": set(FLAGS), "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 @njit(**FAST)

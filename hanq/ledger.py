@@ -20,9 +20,12 @@ def compare(folder="results"):
 
     Its columns are `COLUMNS` and then: the chosen values on each axis of the grid, whether a
     normalisation stands before the ReLU (norm_first), and core_seconds, what tuning and report took. Where there is
-    no result yet, ours is NaN and the texts are empty. A result of one seed has a mean without an interval; one that is
-    smaller than the paper's says so in protocol. Neither has an overlap.
+    no result yet, ours is NaN and the texts are empty. A result that is smaller than the paper's says so in protocol and
+    has no overlap; one of a single seed has a mean without an interval.
+    Raises FileNotFoundError where there is no such folder, ValueError for a file that is not what its name says.
     """
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(f"folder={str(folder)!r} is not there: use the folder of the result files")
     found = []
     for score in paper.numbers().itertuples(index=False):
         line = dict(zip(COLUMNS, score, strict=False))
@@ -49,6 +52,9 @@ def ours(path, row, score):
     Raises ValueError where the file holds another algorithm, environment or protocol.
     """
     curves = load(path)
+    missing = [name for name in ("algorithm", "environment", "protocol", "wall_seconds", "threads") if name not in curves.attrs]
+    if missing:
+        raise ValueError(f"path={str(path)!r} does not say its {', '.join(missing)}: it is no result of `reproduce` or `table5`")
     seaquest = score.environment == "Seaquest"
     algorithm, about = Algorithm(**json.loads(curves.attrs["algorithm"])), (curves.attrs["environment"], curves.attrs["protocol"])
     if algorithm not in row.algorithms or about != (score.environment, "grid" if seaquest else "tuned"):
@@ -60,11 +66,11 @@ def ours(path, row, score):
         tuning = load(path.with_name(f"{path.stem}-tuning.nc"))
         seconds += tuning.attrs["wall_seconds"] * tuning.attrs["threads"]
     mean, low, high = mean_and_interval(averaged.sel(best))
-    smaller = smaller_than_table_5(curves, row) if seaquest else []
+    smaller = smaller_than_the_paper(curves, row, seaquest)
     return {
         "ours_mean": mean, "ours_low": low, "ours_high": high, "seeds": curves.sizes["seed"],
         "protocol": ", ".join([curves.attrs["protocol"], *smaller]), "file": path.name,
-        "overlap": "" if smaller or np.isnan(low) else "yes" if low <= score.ci_high and high >= score.ci_low else "no",
+        "overlap": "" if smaller else "yes" if low <= score.ci_high and high >= score.ci_low else "no",
         **best, "norm_first": algorithm.norm_first, "core_seconds": seconds,
     }  # fmt: skip
 
@@ -76,14 +82,18 @@ def mean_and_interval(values):
     return tuple(scores.interval(values)[name].item() for name in ("mean", "low", "high"))
 
 
-def smaller_than_table_5(curves, row):
-    """In what Seaquest's curves fall short of the paper's experiment, as phrases."""
-    settings = {name: np.size(row.settings.get(name, 0.0)) for name in GRID}
+def smaller_than_the_paper(curves, row, seaquest):
+    """In what curves fall short of the paper's experiment, as phrases."""
     sizes = [
-        (curves.attrs["gradient_steps"], paper.SEAQUEST_STEPS, "steps"),
-        (curves.attrs["transitions"], paper.SEAQUEST_TRANSITIONS, "transitions"),
-        (int(np.prod([curves.sizes[name] for name in GRID])), int(np.prod(list(settings.values()))), "grid points"),
+        (curves.sizes["seed"], len(paper.SEEDS), "seeds"),
+        (curves.gradient_step.values[-1], paper.SEAQUEST_STEPS if seaquest else paper.STEPS, "steps"),
     ]
+    if seaquest:
+        settings = [np.size(row.settings.get(name, 0.0)) for name in GRID]
+        sizes += [
+            (curves.attrs["transitions"], paper.SEAQUEST_TRANSITIONS, "transitions"),
+            (np.prod([curves.sizes[name] for name in GRID]), np.prod(settings), "grid points"),
+        ]
     return [f"{ours:,} of {theirs:,} {what}" for ours, theirs, what in sizes if ours < theirs]
 
 

@@ -19,7 +19,7 @@ HYPER_LRS = [1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5]  # kappa, section 11
 DISCOUNTS = [0.95, 0.9, 0.85, 0.8, 0.75]
 ATARI_LEARNING_RATES = [10 ** (-half / 2) for half in range(5, 17)]  # 10^-2.5 to 10^-8, section 11
 ATARI_TARGET_RATES = [1e-4, 1e-5, 1e-6]
-SEEDS = range(30)
+SEEDS, STEPS = range(30), 200_000  # of the report; gradient steps, section 11
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from hanq.algorithm import CHOICES
+from hanq.algorithm import CHOICES, NORM_EPSILON
 from hanq.dense import below_forward
 from hanq.kernels import FAST, heads_forward, normed_heads_forward
 from hanq.vector import LANES
 
 NORMS = CHOICES["main_norm"]
-LAYER, L2 = 1e-5, 1e-12  # what keeps each norm from dividing by 0
+LAYER, L2 = NORM_EPSILON["layer"], NORM_EPSILON["l2"]
 
 
 class Structure(NamedTuple):

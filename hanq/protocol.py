@@ -35,7 +35,7 @@ class Protocol(NamedTuple):
     finalists: int = 3
 
 
-FULL = Round(paper.SEEDS, 200_000, 2_000)
+FULL = Round(paper.SEEDS, paper.STEPS, 2_000)
 ALL = Protocol(FULL)
 TUNED = Protocol(FULL, Round(range(100, 103), 50_000, 5_000), Round(range(100, 105), 200_000, 4_000))
 SHORT = Protocol(Round(paper.SEEDS, 60_000, 2_000), Round(range(100, 105), 60_000, 2_000), Round(range(100, 105), 60_000, 2_000))
@@ -60,15 +60,17 @@ class Job(NamedTuple):
 def reproduce(name, out, *, environment=None, quick=False, engine="auto"):
     """Run one table or figure; returns the paths of its result files.
 
-    name: a key of `paper.TABLES` or `paper.FIGURES`. out: folder; a finished file is kept, an
-    unfinished one goes on where it stopped. environment: only that one's rows. quick: few seeds
-    and steps, to try the command; such files end in -quick.nc. Raises ValueError for an unknown name.
+    name: one of `EXPERIMENTS`. out: folder; a finished file is kept, an unfinished one goes on
+    where it stopped. environment: only that one's rows. quick: few seeds and steps, to try the
+    command; such files end in -quick.nc. engine: as in `hanq.train`. Raises ValueError for an unknown name.
     """
     ending = "-quick.nc" if quick else ".nc"
     wanted = [job._replace(path=Path(out) / f"{job.path}{ending}") for job in jobs(name, environment)]
     if quick:
         wanted = [job._replace(protocol=QUICK_TUNED if job.protocol.first else Protocol(QUICK)) for job in wanted]
     left = [job for job in wanted if not job.path.exists()]
+    if not left:
+        print(f"{name}: all of its {len(wanted)} results are in {out}")
     work = [_agent_steps(job) for job in left]
     start = time.monotonic()
     for done, job in enumerate(left, start=1):

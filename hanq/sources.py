@@ -8,11 +8,14 @@ own for each version of all of them.
 from hashlib import sha256
 from pathlib import Path
 
+CONSTANTS = ("algorithm.py", "reference.py")
+
 
 def version():
-    """A number for the text of every module that uses Numba."""
-    texts = (path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
-    return int(sha256(b"".join(text for text in texts if b"numba" in text)).hexdigest()[:15], 16)
+    """A number for the text of every module that uses Numba, or whose constants are compiled in."""
+    texts = {path.name: path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))}
+    compiled = [text for name, text in texts.items() if b"numba" in text or name in CONSTANTS]
+    return int(sha256(b"".join(compiled)).hexdigest()[:15], 16)
 
 
 VERSION = version()

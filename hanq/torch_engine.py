@@ -11,7 +11,20 @@ from hanq.generator import minibatch
 from hanq.population import State
 from hanq.reference import Batch, later_step, step
 
+DEVICES = {"cpu": lambda: True, "cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
 WARM_UP = 3  # runs before a capture, in which libraries choose their kernels
+
+
+def find_device(device):
+    """The torch.device of a name, or itself; ValueError where it is not there."""
+    there = [name for name, is_available in DEVICES.items() if is_available()]
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"device={device!r} is unknown: use one of {there}") from error
+    if found.type not in there:
+        raise ValueError(f"device={device!r} is not available: use one of {there}")
+    return found
 
 
 class Engine:
@@ -19,9 +32,9 @@ class Engine:
 
     name, compiled = "torch", staticmethod(lambda function: function)
 
-    def __init__(self, network, agents, dataset, batch_size, device=None):
+    def __init__(self, network, agents, dataset, batch_size, device="cpu"):
         self.network, self.batch_size, self.size = network, batch_size, dataset.size
-        self.device = torch.device(device or "cpu")
+        self.device = torch.device(device)
         self.hypergradients = bool((agents.hyper_lr > 0).any())
         self.seeds, self.seed_of_agent = np.unique(agents.seeds, return_inverse=True)
         self.agents = to_torch(agents, self.device)

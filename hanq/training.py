@@ -6,7 +6,6 @@ import time
 import warnings
 from dataclasses import asdict
 from hashlib import sha256
-from numbers import Real
 from pathlib import Path
 
 import numba
@@ -68,6 +67,7 @@ def train(
     axes["seed"] = _agent_seeds(dataset, seeds)
     agents = agents_of(axes, len(dataset.seeds))
     network = Network(algorithm, dataset.obs_dim, dataset.action_count)
+    device = torch_engine.find_device("cpu" if device is None else device)
     engine = _engine(engine, device)(network, agents, dataset, counts["batch_size"], device)
     described = axes | counts | {"algorithm": algorithm, "dataset": dataset.digest, "engine": engine.name,
                                  "environment": dataset.environment, "action_count": dataset.action_count}  # fmt: skip
@@ -148,13 +148,17 @@ def segments(engine, state, measure, counts, bar, checkpoint, described, save_ev
 def axis(name, value):
     """One axis of the grid, as float64; ValueError names a value that is not allowed."""
     try:
-        values = np.atleast_1d(np.asarray(value, np.float64))
+        given = np.asarray(value)
+        if given.dtype.kind not in "iuf":
+            raise TypeError(given.dtype)
+        values = np.atleast_1d(given.astype(np.float64))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name}={value!r} is not allowed: use a number or a flat sequence of numbers") from error
-    low, high = {"target_rate": (0, 1), "discount": (0, 1)}.get(name, (0, np.inf))
-    allowed = f"numbers from {low} to {high}" if np.isfinite(high) else "finite numbers of at least 0"
+    low, high, allowed = 0, FLOAT32[1], "finite numbers of at least 0, in float32's range"
+    if name in ("target_rate", "discount"):
+        high, allowed = 1, "numbers from 0 to 1"
     if name == "learning_rate":
-        low, high, allowed = *FLOAT32, "finite numbers above 0, in float32's range"
+        low, allowed = FLOAT32[0], "finite numbers above 0, in float32's range"
     for one in values.ravel():
         if not (np.isfinite(one) and low <= one <= high):
             raise ValueError(f"{name}={one} is out of range: use {allowed}")
@@ -165,14 +169,12 @@ def axis(name, value):
 
 def _eval_velocity(environment, value):
     """The fastest start of evaluation, as a float; ValueError where it is not allowed."""
-    highest = environments.PENDULUM_MAX_SPEED
     if value is None:
-        return highest if environment == "Pendulum" else 1.0
-    if not isinstance(value, Real) or not 0 <= value <= highest:
-        raise ValueError(f"eval_velocity={value!r} is out of range: use a number from 0 to {highest:g}")
+        return environments.PENDULUM_MAX_SPEED if environment == "Pendulum" else 1.0
+    value = environments.speed("eval_velocity", value)
     if value != 1 and environment != "Pendulum":
         raise ValueError(f"eval_velocity={value!r} applies to Pendulum only: leave it out for {environment}")
-    return float(value)
+    return value
 
 
 def _agent_seeds(dataset, seeds):
@@ -197,9 +199,9 @@ def _engine(name, device):
     """The engine of that name; "auto" is the fused one on the CPU."""
     if name not in ("auto", *ENGINES):
         raise ValueError(f"engine={name!r} is unknown: use one of {('auto', *ENGINES)}")
-    fused_applies = device in (None, "cpu")
+    fused_applies = device.type == "cpu"
     if name == "fused" and not fused_applies:
-        raise ValueError(f"engine='fused' needs the CPU, but device={device!r}: use 'torch'")
+        raise ValueError(f"engine='fused' needs the CPU, but device={device.type!r}: use 'torch'")
     if name == "auto":
         name = "fused" if fused_applies else "torch"
     return ENGINES[name]

@@ -61,8 +61,11 @@ class Tuning:
         known = self.trials[(self.trials.algorithm == place) & (self.trials.gradient_steps == round.gradient_steps)]
         for axis, values in settings.items():
             known = known[known[axis].isin(np.atleast_1d(values))]
-        if len(known) > 0:
+        known = known[known.seed.isin(round.seeds)]
+        if len(known) == len(round.seeds) * int(np.prod([np.size(values) for values in settings.values()])):
             return
+        if len(known) > 0:
+            raise ValueError(f"path={str(self.path)!r} holds a part of this grid only: it is of another search, delete it")
         curves = self.train(self.algorithms[place], settings, round)
         averaged = scores.average_over_training(curves.score).to_dataframe().reset_index()
         averaged = averaged.assign(algorithm=place, gradient_steps=round.gradient_steps)

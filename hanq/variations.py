@@ -64,11 +64,12 @@ VARIATIONS = {
             ("table2", ("w/o metapredictor", "")), ("table4", ("none + l2N", "hyper_lr=0")),
         ]
     },
-    "cartpole": {  # Table 1's rows on CartPole that disagree, searched wider and longer
+    "cartpole": {  # Table 1's rows on CartPole that disagree, and HANQ's, searched wider and longer
         stem("table1", "CartPole", *score): replace(
             TABLES["table1"][score], settings=TABLES["table1"][score].settings | {"learning_rate": [*LEARNING_RATES, 10**-4.5, 10**-5]}
         )
-        for score in [("DQN", BEST), ("DQN-l2N", BEST), ("DQN-LN", "target_rate=1"), ("DQN-l2N", "target_rate=1")]
+        for score in [("DQN", BEST), ("DQN-l2N", BEST), ("DQN-LN", "target_rate=1"), ("DQN-l2N", "target_rate=1"),
+                      ("HANQ", "hyper_lr=0.1")]
     },
     "datasets": {
         f"{name}-{seed}": replace(row, settings=row.settings | {"learning_rate": row.settings["learning_rate"][1]}, shared_dataset=seed)

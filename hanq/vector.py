@@ -6,8 +6,6 @@ in memory where it cannot. Here a loop says itself what stays in registers: `Vec
 
 Tuples of vectors have their length in their type, so loops over them are unrolled: `inputs` of
 three vectors compiles to other code than `inputs` of four, without branches.
-
-Sums may be reordered and multiplications fused with additions; NaN and infinity keep their meaning.
 """
 
 import operator
@@ -18,6 +16,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 LANES = 16
+# Reordering sums lets loops vectorise; NaN and infinity keep their meaning.
 FLAGS = ("reassoc", "contract", "nsz", "arcp")
 
 

@@ -1,14 +1,13 @@
 """Settings of the whole suite, made before anything is imported that they concern."""
 
-import hashlib
 import os
+import runpy
 from pathlib import Path
 
 # Numba's cache knows when a function's own file changed, not when a file changed that it calls
 # into: without this, tests would pass or fail on machine code of an earlier edit.
 package = Path(__file__).parents[1] / "hanq"
-compiled = b"".join(path.read_bytes() for path in sorted(package.glob("*.py")) if b"numba" in path.read_bytes())
-cache = package / "__pycache__" / f"numba-{hashlib.sha256(compiled).hexdigest()[:12]}"
+cache = package / "__pycache__" / f"numba-{runpy.run_path(package / 'sources.py')['VERSION']:x}"
 os.environ.setdefault("NUMBA_CACHE_DIR", str(cache))
 
 import torch  # noqa: E402

@@ -170,6 +170,14 @@ def test_a_damaged_index_is_refused_by_name(folder, tmp_path):
         load(path)
 
 
+def test_renamed_files_are_refused(folder, tmp_path):
+    path = copy_of(folder, tmp_path)
+    for kind in (".nc", ".frames"):
+        path.with_suffix(kind).rename(tmp_path / f"seaquest-5-{SIZE}{kind}")
+    with pytest.raises(ValueError, match="seaquest-5-.* holds frames of seed 3, not 5"):
+        collect(tmp_path, [5], SIZE)
+
+
 def test_the_file_says_where_it_comes_from(data):
     assert {"command", "commit", "versions", "machine", "date", "ale_py"} <= set(data.provenance)
 

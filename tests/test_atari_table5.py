@@ -94,6 +94,21 @@ def test_only_the_agents_that_the_book_shows_are_kept(result, folder):
     assert "policy" in result and set(table5.SHOWN) < set(table5.ROWS)
 
 
+def test_a_repeated_learning_rate_is_refused_before_anything_is_trained(tmp_path):
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments(tmp_path, rates=[1e-4, 1e-4]))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_of_another_training_under_its_name_is_not_taken_for_it(result, folder, tmp_path, monkeypatch):
+    """1e-3 and a learning rate that is written the same."""
+    (path,) = folder.glob("HANQ-learning_rate=0.001-*.nc")
+    (tmp_path / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(training, "train", lambda *_, **settings: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main(arguments(tmp_path, rates=[1.0000001e-3]))
+
+
 def test_what_is_finished_is_not_trained_again_and_what_is_not_is(result, folder, monkeypatch):
     called = []
     monkeypatch.setattr(training, "train", lambda *_, **settings: called.append(settings["learning_rate"]) or 1 / 0)
@@ -118,9 +133,9 @@ def test_a_stopped_row_goes_on_where_it_stopped(result, folder, tmp_path, monkey
             raise KeyboardInterrupt
         return trained(*args, **settings)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(training, "train", stopped)
-        main(arguments(tmp_path))
+        assert main(arguments(tmp_path)) == 130
     assert not (tmp_path / "out").exists() and len(list(tmp_path.glob("*.checkpoint"))) == 1
     main(arguments(tmp_path))
     again = records.load(tmp_path / "out" / "seaquest-HANQ.nc")

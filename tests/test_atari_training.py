@@ -101,6 +101,13 @@ def test_a_checkpoint_of_another_run_is_refused_by_name(tmp_path):
         train(checkpoint=tmp_path / "c", algorithm=replace(hanq.HANQ, hyperobjective="semi"))
 
 
+def test_what_is_no_algorithm_or_no_frames_is_refused():
+    with pytest.raises(TypeError, match="algorithm='HANQ' is not an Algorithm"):
+        train(algorithm="HANQ")
+    with pytest.raises(TypeError, match="dataset=3 is not a FrameDataset"):
+        training.train(hanq.HANQ, 3, learning_rate=1e-4)
+
+
 def test_bfloat16_is_nearly_float32_and_leaves_no_setting_behind(monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32, torch.is_autocast_enabled("cpu")

@@ -123,11 +123,24 @@ def test_a_truncated_checkpoint_is_refused_and_left_alone(tmp_path, share):
     assert path.read_bytes() == whole[: int(share * len(whole))]
 
 
+def test_a_flipped_byte_anywhere_is_refused(tmp_path):
+    path = tmp_path / "flipped"
+    train(path)
+    whole = path.read_bytes()
+    for place in np.random.default_rng(0).integers(len(whole), size=25):
+        changed = bytearray(whole)
+        changed[place] ^= 0x10
+        path.write_bytes(changed)
+        with pytest.raises(ValueError, match="checkpoint=.*flipped"):
+            checkpoints.load(path, {})
+
+
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
+    (tmp_path / "folder").mkdir()
     (tmp_path / "text").write_text("hello")
     save_file({"x": np.zeros(3)}, tmp_path / "weights")
     save_file({"x": np.zeros(3)}, tmp_path / "described", {"format": "pt"})
-    for name in ("text", "weights", "described"):
+    for name in ("folder", "text", "weights", "described"):
         with pytest.raises(ValueError, match=f"checkpoint=.*{name}"):
             train(tmp_path / name)
 

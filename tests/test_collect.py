@@ -119,6 +119,9 @@ def test_sel_gives_the_datasets_of_those_seeds_in_that_order():
             np.testing.assert_array_equal(getattr(chosen, field), getattr(data, field)[positions])
     with pytest.raises(KeyError, match=r"\[7\].*\[0, 1, 2, 3\]"):
         data.sel(seeds=[0, 7])
+    for seeds, named in (([0, 0], "repeats a seed"), ([], r"seeds=\[\]"), ([0.7], r"seeds=\[0.7\]")):
+        with pytest.raises(ValueError, match=named):
+            data.sel(seeds=seeds)
 
 
 BAD = [
@@ -129,6 +132,8 @@ BAD = [
     (dict(seeds=[0.5]), r"seeds=\[0.5\] is not allowed: use distinct integers from 0"),
     (dict(seeds=[[0, 1]]), r"seeds=\[\[0, 1\]\] is not allowed"),
     (dict(seeds="3"), r"seeds=.* is not allowed"),
+    (dict(seeds=[[0], [1, 2]]), r"seeds=.* is ragged"),
+    (dict(seeds=[2**63]), r"seeds=\[9223372036854775808\] is not allowed"),
     (dict(size=0), r"size=0 is not allowed: use an integer of at least 1"),
     (dict(size=-5), r"size=-5 is not allowed"),
     (dict(size=10.5), r"size=10.5 is not allowed"),
@@ -137,9 +142,10 @@ BAD = [
     (dict(size="many"), r"size='many' is not allowed"),
     (dict(size=True), r"size=True is not allowed"),
     (dict(episode_length=0), r"episode_length=0 is not allowed"),
-    (dict(initial_velocity=-1), r"initial_velocity=-1.* is out of range: use 0 to 8"),
-    (dict(initial_velocity=9), r"initial_velocity=9.* is out of range: use 0 to 8"),
-    (dict(initial_velocity=float("nan")), r"initial_velocity=nan is out of range: use 0 to 8"),
+    (dict(initial_velocity=-1), r"initial_velocity=-1.* is out of range: use a number from 0 to 8"),
+    (dict(initial_velocity=9), r"initial_velocity=9.* is out of range: use a number from 0 to 8"),
+    (dict(initial_velocity=float("nan")), r"initial_velocity=nan is out of range: use a number from 0 to 8"),
+    (dict(initial_velocity="1"), r"initial_velocity='1' is out of range"),
     (dict(environment="CartPole", initial_velocity=1), r"initial_velocity=1 applies to Pendulum only"),
 ]
 

@@ -55,6 +55,18 @@ def test_later_changes_to_the_users_arrays_do_not_reach_the_dataset():
     np.testing.assert_array_equal(data.rewards, before)
 
 
+def test_the_checksum_is_of_what_the_dataset_holds_now():
+    data = hanq.Dataset.from_arrays(np.eye(2), [0, 1], [0, 1], np.eye(2), [0, 1])
+    before = data.digest
+    data.rewards[:] *= 10
+    assert data.digest != before
+
+
+def test_a_provenance_that_no_file_could_hold_is_refused():
+    with pytest.raises(ValueError, match="provenance=.* is not plain data"):
+        hanq.Dataset.from_arrays(np.eye(2), [0, 1], [0, 1], np.eye(2), [0, 1], provenance={"n": np.int64(3)})
+
+
 def test_actions_that_were_never_logged_can_be_counted():
     assert hanq.Dataset.from_arrays(**logged(), action_count=7).action_count == 7
     assert hanq.Dataset.from_arrays(**changed("actions", slice(None), 0), environment="Pendulum").action_count == 3

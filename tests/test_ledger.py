@@ -49,9 +49,11 @@ def test_our_number_is_the_files_mean_over_steps_and_seeds(results):
     curves = records.load(results / line.file)
     assert line.ours_mean == pytest.approx(float(curves.score.mean()), abs=1e-4)
     assert line.ours_low < line.ours_mean < line.ours_high
-    assert line.seeds == 3 and line.protocol == "tuned" and line.learning_rate == curves.learning_rate.item()
+    assert (line.seeds, line.protocol, line.overlap) == (3, "tuned, 3 of 30 seeds, 1,000 of 200,000 steps", "")
+    assert line.learning_rate == curves.learning_rate.item()
     tuning = records.load(results / line.file.replace(".nc", "-tuning.nc"))
-    assert line.core_seconds == pytest.approx(2 * (curves.attrs["wall_seconds"] + tuning.attrs["wall_seconds"]), rel=0.5)
+    took = [one.attrs["wall_seconds"] * one.attrs["threads"] for one in (curves, tuning)]
+    assert line.core_seconds == pytest.approx(sum(took))
 
 
 @pytest.mark.parametrize(("shift", "overlap"), [(0.0, "yes"), (-60.0, "no"), (60.0, "no")])
@@ -60,6 +62,8 @@ def test_overlap_says_whether_the_intervals_meet(results, tmp_path, shift, overl
     shutil.copy(results / f"{name}-tuning.nc", tmp_path)
     curves = records.load(results / f"{name}.nc")
     printed, _, _ = paper.number("3", "Pendulum", "w/o LN", "")
+    full = {"seed": np.arange(30) % 3, "gradient_step": np.arange(100) % 5}  # each quick one many times
+    curves = curves.isel(full).assign_coords(seed=range(30), gradient_step=range(2_000, 200_001, 2_000))
     curves["score"] = curves.score - curves.score.mean() + printed + shift
     records.save(curves, tmp_path / f"{name}.nc")
     (line,) = ledger.compare(tmp_path).query("seeds > 0").itertuples()
@@ -108,7 +112,8 @@ def test_seaquests_score_is_the_best_of_its_grid_and_says_how_much_smaller_it_is
     line = line_of(seaquest, tmp_path)
     assert (line.ours_mean, line.ours_low, line.ours_high, line.seeds) == (90.0, 80.0, 100.0, 2)
     assert line.learning_rate == 1e-4 and line.hyper_lr == 0
-    assert line.protocol == "grid, 300 of 1,000,000 steps, 60 of 100,000 transitions, 2 of 12 grid points"
+    expected = "grid, 2 of 30 seeds, 300 of 1,000,000 steps, 60 of 100,000 transitions, 2 of 12 grid points"
+    assert line.protocol == expected
     assert line.overlap == ""
     assert "5: 1 of 4, 0 overlap, 1 not of the paper's size" in ledger.summary(ledger.compare(tmp_path))
 
@@ -118,8 +123,25 @@ def test_at_the_papers_size_seaquests_overlap_is_said(seaquest, tmp_path, shift,
     grid = [*seaquest.learning_rate.values, *range(2, 12)]
     full = seaquest.reindex(learning_rate=grid, fill_value=-100.0)
     full["score"] = full.score + shift
-    line = line_of(full.assign_attrs(seaquest.attrs, gradient_steps=1_000_000, transitions=100_000), tmp_path)
+    full = full.isel(seed=np.arange(30) % 2).assign_coords(seed=range(30), gradient_step=[10_000, 20_000, 1_000_000])
+    line = line_of(full.assign_attrs(seaquest.attrs, transitions=100_000), tmp_path)
     assert (line.protocol, line.overlap) == ("grid", overlap)
+
+
+def test_a_missing_folder_and_a_file_without_its_origin_are_refused(results, tmp_path, capsys):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        ledger.compare(tmp_path / "nowhere")
+    name = paper.stem("table3", "Pendulum", "w/o LN", "")
+    shutil.copy(results / f"{name}.nc", tmp_path)
+    for command in (["ledger", "--results", str(tmp_path)], ["ledger", "--results", str(tmp_path / "nowhere")]):
+        with pytest.raises(SystemExit, match="2"):  # the first for want of its tuning
+            main(command)
+    assert f"{name}-tuning.nc" in capsys.readouterr().err
+    curves = records.load(results / f"{name}.nc")
+    del curves.attrs["protocol"]
+    records.save(curves, tmp_path / f"{name}.nc")
+    with pytest.raises(ValueError, match="does not say its protocol"):
+        ledger.compare(tmp_path)
 
 
 def test_a_single_seed_has_a_mean_and_no_interval(seaquest, tmp_path):

@@ -77,6 +77,25 @@ def test_the_command_line_refuses_what_it_does_not_know_with_status_2(arguments,
     assert named in capsys.readouterr().err
 
 
+def test_all_of_one_environment_is_what_there_is_of_it(monkeypatch):
+    ran = []
+    monkeypatch.setattr(protocol, "reproduce", lambda name, *_, environment, **__: ran.append((name, environment)))
+    for environment in ("Acrobot", "CartPole"):
+        main(["reproduce", "all", "--env", environment])
+    expected = [(name, "Acrobot") for name in ("table1", "table2", "table3", "table7")]
+    assert ran == expected + [("table1", "CartPole"), ("cartpole", "CartPole")]
+    with pytest.raises(SystemExit, match="2"):
+        main(["reproduce", "all", "--env", "LunarLander"])
+
+
+def test_a_stopped_command_says_that_it_goes_on(monkeypatch, capsys):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(protocol, "reproduce", stopped)
+    assert main(["reproduce", "fig7"]) == 130 and "goes on" in capsys.readouterr().err
+
+
 def test_a_variation_changes_the_data_that_its_agents_learn_from(tmp_path, monkeypatch):
     seen = {}
 

@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from helpers import DQN, small_pendulum
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hanq
+from hanq import torch_engine
 
 nan, inf = float("nan"), float("inf")
 RATES = ["learning_rate", "hyper_lr", "target_rate", "discount", "weight_decay"]
@@ -48,8 +50,13 @@ def test_a_learning_rate_that_is_no_positive_float32_is_refused(value):
     assert_refused("learning_rate=", "above 0", learning_rate=value)
 
 
+@pytest.mark.parametrize("name", ["hyper_lr", "weight_decay"])
+def test_a_rate_beyond_float32_is_refused(name):
+    assert_refused(f"{name}=1e[+]39", "float32's range", **{name: 1e39})
+
+
 @pytest.mark.parametrize("name", RATES)
-@pytest.mark.parametrize("value", [[0.1, 0.2, 0.1], [], [[0.1, 0.2]], "fast", ["a"], None, {"a": 1}])
+@pytest.mark.parametrize("value", ["0.1", True, [0.1, 0.2, 0.1], [], [[0.1, 0.2]], "fast", ["a"], None, {"a": 1}])
 def test_what_is_no_number_or_flat_sequence_of_distinct_ones_is_refused(name, value):
     assert_refused(name, r"out of range|not allowed: use a number or a flat sequence", **{name: value})
 
@@ -94,12 +101,21 @@ def test_an_unknown_engine_is_refused():
 
 
 def test_the_fused_engine_refuses_another_device():
-    assert_refused("engine='fused' needs the CPU", "device='cuda'", "'torch'", engine="fused", device="cuda")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(torch_engine.DEVICES, "cuda", lambda: True)
+        assert_refused("engine='fused' needs the CPU", "device='cuda'", "'torch'", engine="fused", device="cuda")
+
+
+@pytest.mark.parametrize("device", ["banana", "meta", 3, "cuda:99", 1.5])
+def test_a_device_that_is_not_there_is_refused(device, monkeypatch):
+    monkeypatch.setitem(torch_engine.DEVICES, "cuda", lambda: False)
+    for engine in ("auto", "torch"):
+        assert_refused(f"device={device!r}", "use one of .*cpu", device=device, engine=engine)
 
 
 @pytest.mark.parametrize("layers", [1, 2])
 def test_on_a_cpu_auto_is_the_fused_engine(layers):
-    for device in (None, "cpu"):
+    for device in (None, "cpu", torch.device("cpu")):
         run = train(algorithm=replace(DQN, hidden_layers=layers), engine="auto", device=device)
         assert run.curves.attrs["engine"] == "fused"
 

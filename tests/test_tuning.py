@@ -93,6 +93,13 @@ def test_a_stopped_search_goes_on_from_its_file_and_chooses_the_same(tmp_path):
     assert len(score.calls) == 1  # all but the last were in the file
 
 
+def test_a_file_of_another_search_is_refused(tmp_path):
+    train = Trainer(lambda a, round, learning_rate, **_: -learning_rate)
+    tuned(tmp_path, train, learning_rate=[1e-2, 1e-3])
+    with pytest.raises(ValueError, match="tuning.nc.* holds a part of this grid only"):
+        tuned(tmp_path, train, learning_rate=[1e-1, 1e-2, 1e-3])
+
+
 def test_the_file_says_what_was_tried_and_where(tmp_path):
     from hanq.records import load
 

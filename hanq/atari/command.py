@@ -1,6 +1,7 @@
 """`python -m hanq seaquest`: collect, train, evaluate; stop it at any time, start it again."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def trained(path, algorithm, rates, options):
     check(rates, counts, options)
     if path.exists():
         found = load_run(path)
-        if all(found.curves.attrs[name] == value for name, value in counts.items()):
+        if is_of(found.curves, algorithm, rates, counts, options):
             return found
     data = collected(path.parent / "frames", tuple(options.seed), options.transitions)
     found = training.train(
@@ -79,6 +80,13 @@ def trained(path, algorithm, rates, options):
     )  # fmt: skip
     found.save(path)
     return found
+
+
+def is_of(curves, algorithm, rates, counts, options):
+    """Whether curves are those of this training."""
+    wanted = counts | {"algorithm": json.dumps(asdict(algorithm)), "precision": options.precision}
+    return all(curves.attrs[name] == value for name, value in wanted.items()) and all(
+        curves[name].values.tolist() == values for name, values in (rates | {"seed": options.seed}).items())  # fmt: skip
 
 
 def check(rates, counts, options):

@@ -133,6 +133,9 @@ def collect_seed(folder, seed, transitions, progress):
     """The `Frames` of one seed."""
     path = Path(folder) / f"seaquest-{seed}-{transitions}.nc"
     index = read_index(path) if path.exists() else empty_index(seed, transitions)
+    for name, wanted in (("seed", seed), ("transitions", transitions)):
+        if index.attrs[name] != wanted:
+            raise ValueError(f"path={str(path)!r} holds frames of {name} {index.attrs[name]}, not {wanted}: it was renamed")
     if index.attrs["frames_sha256"]:
         return load(path)
     frames_path = path.with_suffix(".frames")

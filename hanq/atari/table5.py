@@ -14,6 +14,7 @@ import xarray
 
 from hanq import paper, records, scores
 from hanq.atari import command
+from hanq.training import axis
 
 ROWS = {paper.file_name(name): row for (name, _), row in paper.SEAQUEST.items()}
 SHOWN = ("HANQ", "DQN-LN")  # rows whose best agent is kept in the result, 3.5 MB each: the book shows them playing
@@ -31,6 +32,7 @@ def add_arguments(parser):
 
 def run(options):
     """Train what is missing and write `seaquest-ROW.nc` for each row."""
+    axis("learning_rate", options.learning_rate)  # for repeated ones: each is a training of its own
     every = {label: settings_of(ROWS[label], options.learning_rate) for label in options.row}
     counts = {name: getattr(options, name) for name in command.COUNTS}
     for settings in every.values():

@@ -7,7 +7,9 @@ from dataclasses import asdict
 import torch
 
 from hanq import records, reference, torch_engine
+from hanq.algorithm import Algorithm
 from hanq.atari.evaluation import SAMPLE, Evaluation
+from hanq.atari.frames import FrameDataset
 from hanq.atari.game import SEAQUEST
 from hanq.atari.network import seaquest_network
 from hanq.population import initial_state
@@ -91,8 +93,12 @@ def train(
     curves so far, replaced at each evaluation.
 
     Returns a `Run` labelled as `hanq.train` labels it; msbe and scale are means over a fixed sample of the dataset.
-    Raises ValueError naming the argument, its value and what is allowed.
+    Raises TypeError or ValueError naming the argument, its value and what is allowed.
     """
+    if not isinstance(algorithm, Algorithm):
+        raise TypeError(f"algorithm={algorithm!r} is not an Algorithm: use hanq.DQN_LN, hanq.HANQ, ...")
+    if not isinstance(dataset, FrameDataset):
+        raise TypeError(f"dataset={dataset!r} is not a FrameDataset: use hanq.atari.frames.collect")
     counts = checked_counts(gradient_steps=gradient_steps, batch_size=batch_size, eval_every=eval_every,
                             eval_episodes=eval_episodes, eval_steps=eval_steps)  # fmt: skip
     device = find_device(device, precision)
@@ -123,10 +129,9 @@ def find_device(device, precision):
     """The torch.device; ValueError where it is not there, or has no such precision."""
     if precision not in PRECISIONS:
         raise ValueError(f"precision={precision!r} is unknown: use one of {PRECISIONS}")
-    there = torch.cuda.is_available()
-    if device not in ("auto", "cpu", "cuda") or (device == "cuda" and not there):
-        raise ValueError(f"device={device!r} is not available: use one of {('auto', 'cpu') + ('cuda',) * there}")
-    device = torch.device("cuda" if there and device != "cpu" else "cpu")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch_engine.find_device(device)
     if precision == "tf32" and device.type != "cuda":
         raise ValueError("precision='tf32' needs a GPU: use one of ('float32', 'bfloat16') on the CPU")
     return device

@@ -35,7 +35,7 @@ def main(arguments=None):
     except (ValueError, OSError) as error:
         parser.error(str(error))
     except KeyboardInterrupt:
-        print("stopped; the same command goes on", file=sys.stderr)
+        print("stopped" + "; the same command goes on" * (options.command in RESUMED), file=sys.stderr)
         return 130
     return 0
 
@@ -75,6 +75,7 @@ RUN = {
     "table5": table5.run,
     "bench": lambda options: (atari_bench if options.atari else bench).main(),
 }
+RESUMED = ("reproduce", "seaquest", "table5")  # these save as they go
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what ends a job at its time limit: save as for Ctrl-C

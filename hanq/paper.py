@@ -11,6 +11,8 @@ import pandas
 
 from hanq.algorithm import DQN, DQN_L2N, DQN_LN, HANQ, PQN, SSANQ, SSAQ
 from hanq.records import load
+from hanq.run import GRID
+from hanq.scores import average_over_training
 
 LEARNING_RATES = [10**-1, 10**-1.5, 10**-2, 10**-2.5, 10**-3, 10**-3.5, 10**-4]  # section 11
 TARGET_RATES = [1.0, 1e-1, 1e-2, 1e-3, 1e-4]
@@ -154,5 +156,10 @@ def file_name(*words):
 
 
 def result(name, folder="results"):
-    """The committed curves in one result file, checked against their checksum: "fig3a-DQN", ..."""
-    return load(Path(folder) / f"{name}.nc")
+    """The committed curves in one result file, checked against their checksum: "fig3a-DQN", "fig3a-DQN.nc", ..."""
+    return load(Path(folder) / f"{name.removesuffix('.nc')}.nc")
+
+
+def seed_scores(name, folder="results"):
+    """Scores of one tuned result averaged over training, one a seed: (seed,), to be compared seed by seed."""
+    return average_over_training(result(name, folder).score).squeeze([*GRID]).reset_coords(drop=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hanq import paper, protocol, records, variations
+from hanq import ledger, paper, protocol, records, variations
 from hanq.__main__ import main
 from hanq.dataset import collect
 from hanq.training import train
@@ -93,7 +93,9 @@ def test_a_stopped_command_says_that_it_goes_on(monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(protocol, "reproduce", stopped)
+    monkeypatch.setattr(ledger, "compare", stopped)
     assert main(["reproduce", "fig7"]) == 130 and "goes on" in capsys.readouterr().err
+    assert main(["ledger"]) == 130 and capsys.readouterr().err == "stopped\n"
 
 
 def test_a_variation_changes_the_data_that_its_agents_learn_from(tmp_path, monkeypatch):

@@ -108,9 +108,17 @@ def test_the_table_in_the_readme_is_what_the_files_say():
         stem = paper.stem("table1", "Pendulum", *row)
         cells = [scores.text(*paper.number("1", "Pendulum", *row))]
         for name in (f"starts-{stem}", stem):
-            ours = scores.interval(scores.average_over_training(paper.result(name, FOLDER).score).squeeze())
+            ours = scores.interval(paper.seed_scores(name, FOLDER))
             cells.insert(0, scores.text(ours["mean"], ours.low, ours.high))
         assert f"| {' | '.join(cells)} |" in readme, row
+
+
+def test_the_scores_of_one_seed_are_its_mean_over_training():
+    name = paper.stem("table1", "Pendulum", "HANQ", "hyper_lr=0.1")
+    found, curves = paper.seed_scores(name, FOLDER), paper.result(f"{name}.nc", FOLDER)
+    assert found.dims == ("seed",) and found.seed.values.tolist() == list(range(30))
+    for seed in (0, 29):
+        assert found.sel(seed=seed).item() == pytest.approx(curves.score.sel(seed=seed).values.mean(), rel=1e-6)
 
 
 def test_the_papers_numbers_are_all_here():

@@ -45,11 +45,11 @@ def test_the_rows_are_the_papers_four_with_its_grid():
     assert list(table5.ROWS) == ["HANQ", "DQN-LN", "w-o-metapredictor", "DQN"]
     assert [row.algorithms for row in table5.ROWS.values()][:2] == [(HANQ,), (DQN_LN,)]
     np.testing.assert_allclose(np.log10(paper.ATARI_LEARNING_RATES), np.arange(-2.5, -8.1, -0.5))
-    settings = table5.settings_of(table5.ROWS["DQN"], paper.ATARI_LEARNING_RATES)
+    settings = table5.settings_of(table5.ROWS["DQN"], paper.ATARI_LEARNING_RATES, paper.ATARI_TARGET_RATES)
     assert table5.ROWS["DQN"].algorithms == (DQN,) and len(settings) == 12
     assert settings[3] == {"learning_rate": [1e-4], "hyper_lr": [0.0], "target_rate": [1e-4, 1e-5, 1e-6], "discount": [0.99]}
     for label in ("HANQ", "DQN-LN", "w-o-metapredictor"):
-        (settings,) = table5.settings_of(table5.ROWS[label], [1e-4])
+        (settings,) = table5.settings_of(table5.ROWS[label], [1e-4], paper.ATARI_TARGET_RATES)
         assert settings["hyper_lr"] == [0.0] and settings["target_rate"] == [1.0]
 
 
@@ -91,7 +91,19 @@ def test_the_best_learning_rate_is_that_of_the_scores(result, folder):
 def test_only_the_agents_that_the_book_shows_are_kept(result, folder):
     main(arguments(folder, row="w-o-metapredictor", rates=[1e-4], seeds=[5]))
     assert "policy" not in records.load(folder / "out" / "seaquest-w-o-metapredictor.nc")
-    assert "policy" in result and set(table5.SHOWN) < set(table5.ROWS)
+    assert "policy" in result and set(table5.SHOWN) < {f"seaquest-{row}" for row in table5.ROWS}
+
+
+def test_another_precision_has_a_result_of_its_own_without_an_agent(result, folder):
+    main([*arguments(folder, rates=[1e-4], seeds=[5]), "--precision", "bfloat16"])
+    found = records.load(folder / "out" / "seaquest-HANQ-bfloat16.nc")
+    assert found.attrs["precision"] == "bfloat16" and "policy" not in found
+    assert records.load(folder / "out" / "seaquest-HANQ.nc").equals(result)
+
+
+def test_dqn_can_be_given_fewer_target_rates(folder):
+    main([*arguments(folder, row="DQN", steps=1, rates=[1e-4], seeds=[5]), "--target-rate", "1e-5"])
+    assert records.load(folder / "out" / "seaquest-DQN.nc").target_rate.values.tolist() == [1e-5]
 
 
 def test_a_repeated_learning_rate_is_refused_before_anything_is_trained(tmp_path):
@@ -145,6 +157,7 @@ def test_a_stopped_row_goes_on_where_it_stopped(result, folder, tmp_path, monkey
 @pytest.mark.parametrize(("extra", "named"), [
     (["--learning-rate", "1e-4", "-1"], "learning_rate=-1.0"),  # of the second training
     (["--steps", "0"], "gradient_steps=0"),
+    (["--row", "DQN", "--target-rate", "2"], "target_rate=2"),
     (["--row", "PQN"], "invalid choice: 'PQN'"),
     (["--device", "tpu"], "device='tpu'"),
 ])  # fmt: skip

@@ -10,6 +10,7 @@ import pytest
 from hanq import paper, protocol, records, scores
 from hanq.algorithm import Algorithm
 from hanq.atari import table5
+from hanq.atari.training import PRECISIONS
 from hanq.run import GRID
 from hanq.tuning import Tuning
 
@@ -19,7 +20,7 @@ FILES = sorted(FOLDER.glob("*.nc"))
 JOBS = {job.path.name: job for name in protocol.EXPERIMENTS for job in protocol.jobs(name)}
 DONE = {name: job for name, job in JOBS.items() if (FOLDER / f"{name}.nc").exists()}
 TUNED = [name for name, job in DONE.items() if job.protocol.first]
-SEAQUEST = {paper.file_name("seaquest", name): row for (name, _), row in paper.SEAQUEST.items()}
+SEAQUEST = {table5.result_name(label, precision): (row, precision) for label, row in table5.ROWS.items() for precision in PRECISIONS}
 PLAYED = [name for name in SEAQUEST if (FOLDER / f"{name}.nc").exists()]
 
 
@@ -79,18 +80,19 @@ def test_a_tuned_result_reports_the_best_of_its_tuning_on_other_seeds(name):
 
 @pytest.mark.parametrize("name", PLAYED)
 def test_a_row_of_seaquest_holds_the_algorithm_that_it_is_named_after_and_says_how_large_it_is(name):
-    curves, row = paper.result(name, FOLDER), SEAQUEST[name]
+    curves, (row, precision) = paper.result(name, FOLDER), SEAQUEST[name]
     assert curves.attrs["environment"] == "Seaquest" and curves.attrs["protocol"] == "grid"
     assert Algorithm(**json.loads(curves.attrs["algorithm"])) in row.algorithms
-    assert set(np.round(np.log10(curves.learning_rate.values), 6)) <= set(np.round(np.log10(row.settings["learning_rate"]), 6))
+    for axis, values in row.settings.items():
+        assert set(np.round(np.log10(curves[axis].values), 6)) <= set(np.round(np.log10(values), 6)), axis
     steps, every = curves.attrs["gradient_steps"], curves.attrs["eval_every"]
     assert curves.gradient_step.values.tolist() == list(range(every, steps + 1, every))
     for count in ("batch_size", "eval_episodes", "transitions", "threads"):
         assert curves.attrs[count] > 0, count
-    assert curves.attrs["device"] and curves.attrs["precision"] and curves.sizes["seed"] == len(json.loads(curves.attrs["dataset"]))
+    assert curves.attrs["device"] and curves.attrs["precision"] == precision and curves.sizes["seed"] == len(json.loads(curves.attrs["dataset"]))
     for training in json.loads(curves.attrs["trainings"]):
         assert re.fullmatch("[0-9a-f]{12}", training["commit"]) and training["command"] and training["machine"]
-    if name in [f"seaquest-{label}" for label in table5.SHOWN]:
+    if name in table5.SHOWN:
         assert np.isfinite(curves.policy).all() and set(json.loads(curves.attrs["policy"])) == {*GRID, "seed"}
 
 

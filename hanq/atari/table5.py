@@ -3,7 +3,7 @@
 Every row and learning rate is one training of all seeds (and of DQN's three target rates) side by side. What is
 finished is kept and what was stopped goes on; a row's result file is written when its learning rates are done.
 The paper's size is made for a GPU, where nothing of this has been measured. On a CPU give it a process a row, few
-learning rates and few steps: the file says how many.
+learning rates, one target rate and few steps: the file says how many.
 """
 
 import json
@@ -17,7 +17,7 @@ from hanq.atari import command
 from hanq.training import axis
 
 ROWS = {paper.file_name(name): row for (name, _), row in paper.SEAQUEST.items()}
-SHOWN = ("HANQ", "DQN-LN")  # rows whose best agent is kept in the result, 3.5 MB each: the book shows them playing
+SHOWN = ("seaquest-HANQ", "seaquest-DQN-LN")  # results that keep their best agent, 3.5 MB each: the book shows them playing
 ORIGIN = ("command", "commit", "date", "machine", "device", "engine", "wall_seconds")
 
 
@@ -25,15 +25,16 @@ def add_arguments(parser):
     """The command's own arguments, on an argparse parser."""
     parser.add_argument("--row", choices=ROWS, nargs="+", default=list(ROWS), help="one or several")
     parser.add_argument("--learning-rate", type=float, nargs="+", default=paper.ATARI_LEARNING_RATES, help="default: the paper's")
+    parser.add_argument("--target-rate", type=float, nargs="+", default=paper.ATARI_TARGET_RATES, help="DQN's, default: the paper's")
     command.add_training_arguments(parser, seeds=list(paper.SEEDS))
     parser.add_argument("--work", default="seaquest", help="folder of the frames, checkpoints, logs and trained agents")
     parser.add_argument("--out", default="book/results", help="folder of the result files")
 
 
 def run(options):
-    """Train what is missing and write `seaquest-ROW.nc` for each row."""
+    """Train what is missing and write a result for each row."""
     axis("learning_rate", options.learning_rate)  # for repeated ones: each is a training of its own
-    every = {label: settings_of(ROWS[label], options.learning_rate) for label in options.row}
+    every = {label: settings_of(ROWS[label], options.learning_rate, options.target_rate) for label in options.row}
     counts = {name: getattr(options, name) for name in command.COUNTS}
     for settings in every.values():
         for rates in settings:
@@ -46,15 +47,24 @@ def run(options):
             runs.append(command.trained(path, algorithm, rates, options))
             path.with_name(f"{path.stem}.checkpoint").unlink(missing_ok=True)  # 40 MB an agent
             print(f"{path}: learning rate {len(runs)} of {len(settings)} is done", flush=True)
-        path = Path(options.out) / f"{paper.file_name('seaquest', label)}.nc"
-        result = combined(runs)
-        records.save(with_policy(result, runs) if label in SHOWN else result, path)
+        name = result_name(label, options.precision)
+        path, result = Path(options.out) / f"{name}.nc", combined(runs)
+        records.save(with_policy(result, runs) if name in SHOWN else result, path)
         print(f"{path} is written", flush=True)
 
 
-def settings_of(row, learning_rates):
-    """What `command.trained` is given for each learning rate: values of each of `command.AXES`."""
-    usual = {name: np.atleast_1d(row.settings.get(name, value)).tolist() for name, value in command.AXES.items()}
+def result_name(label, precision):
+    """What a row's result is called: its precision is named unless it is the usual one."""
+    return f"seaquest-{label}" if precision == "float32" else f"seaquest-{label}-{precision}"
+
+
+def settings_of(row, learning_rates, target_rates):
+    """What `command.trained` is given for each learning rate: values of each of `command.AXES`.
+
+    target_rates: for the row that has a grid of them.
+    """
+    settings = row.settings | {"target_rate": target_rates} if "target_rate" in row.settings else row.settings
+    usual = {name: np.atleast_1d(settings.get(name, value)).tolist() for name, value in command.AXES.items()}
     return [usual | {"learning_rate": [rate]} for rate in learning_rates]
 
 

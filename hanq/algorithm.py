@@ -14,7 +14,7 @@ CHOICES = {
     "main_norm": ("none", "layer", "l2"),
     "predictor_norm": ("none", "layer", "l2"),
     "hyperobjective": ("residual", "semi"),
-    "rate_form": ("log", "raw", "square"),
+    "rate_form": ("log", "raw", "square", "decays"),
     "hidden_layers": (1, 2),
     "positive_scale": (False, True),
     "predictor_bias": (False, True),
@@ -67,7 +67,7 @@ class Algorithm:
     rate_first: bool = True
     """Whether the learning rate moves before the weights, Eqs. (5) and (6), or after, as Algorithm 2 prints."""
     rate_form: str = "log"
-    """What Adam moves for the learning rate: its `log`, itself (`raw`), or the number it is the `square` of."""
+    """What Adam moves: the rate's `log`, itself (`raw`), the number it is the `square` of, or the weights' Adam's `decays` too."""
     hyper_beta_2: float = 0.999
     """Decay of the second moment of the learning rate's Adam."""
     hyper_second_moment: float = 0.0

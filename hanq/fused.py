@@ -90,24 +90,29 @@ def semi_gradient(structure, learner, lengths, discount, lagging):
 
 
 @njit(inline="always", **FAST)
-def objective_slope(structure, hyper, learner, lengths, rates, lagging):
-    """Inner product of the hyperobjective's gradient and the last direction, Eq. (7).
+def objective_gradient(structure, hyper, learner, lengths, rates, lagging):
+    """The hyperobjective's gradient, for `slope_along`, on from `semi_gradient` with the same weights.
 
-    Goes on from `semi_gradient` with the same weights; lagging: whether that bootstrapped from
-    another network.
+    lagging: whether that bootstrapped from another network.
     """
-    net, objective = learner.net, learner.semi
     if not hyper.residual:
-        return inner(objective, learner.direction)
+        return
     if lagging:  # the residual error has online weights in both terms
-        objective = learner.objective
-        bellman_errors(structure, learner, net, lengths, rates.discount)
-        gradient(structure, net, learner.state, lengths, learner.errors, structure.predictor, objective)
+        bellman_errors(structure, learner, learner.net, lengths, rates.discount)
+        gradient(structure, learner.net, learner.state, lengths, learner.errors, structure.predictor, learner.objective)
     for r in range(structure.batch):
         learner.errors[r] *= -rates.discount * learner.continues[r]
     sort_by_action(structure, learner.following)
-    gradient(structure, net, learner.following, lengths, learner.errors, structure.symmetric, learner.through_target)
-    return inner(objective, learner.direction) + inner(learner.through_target, learner.direction)
+    gradient(structure, learner.net, learner.following, lengths, learner.errors, structure.symmetric, learner.through_target)
+
+
+@njit(inline="always", **FAST)
+def slope_along(hyper, learner, lagging, change):
+    """Inner product of the hyperobjective's gradient and a change of the weights, Eq. (7)."""
+    if not hyper.residual:
+        return inner(learner.semi, change)
+    objective = learner.objective if lagging else learner.semi
+    return inner(objective, change) + inner(learner.through_target, change)
 
 
 @njit(inline="always", **FAST)
@@ -116,7 +121,8 @@ def step(structure, hyper, learner, table, seed, lengths, rates, lagging, gradie
     draw(structure, learner, table, seed, gradient_step)
     semi_gradient(structure, learner, lengths, rates.discount, lagging)
     if rates.hyper_lr > 0 and hyper.rate_first and gradient_step > 1:
-        slope = -objective_slope(structure, hyper, learner, lengths, rates, lagging)
+        objective_gradient(structure, hyper, learner, lengths, rates, lagging)
+        slope = -slope_along(hyper, learner, lagging, learner.direction)
         hyper_step(hyper, learner.moving, rates.hyper_lr, slope, gradient_step - 1)
     adam(learner.net.every.reshape(-1), learner.target_net.every.reshape(-1), learner.semi.reshape(-1),
          learner.first_moment.reshape(-1), learner.second_moment.reshape(-1), learner.direction.reshape(-1),
@@ -124,7 +130,8 @@ def step(structure, hyper, learner, table, seed, lengths, rates, lagging, gradie
     if rates.hyper_lr > 0 and not hyper.rate_first:
         lagging = lagging and not hyper.residual  # that bootstraps from the weights themselves
         semi_gradient(structure, learner, lengths, rates.discount, lagging)
-        slope = -objective_slope(structure, hyper, learner, lengths, rates, lagging)
+        objective_gradient(structure, hyper, learner, lengths, rates, lagging)
+        slope = -slope_along(hyper, learner, lagging, learner.direction)
         hyper_step(hyper, learner.moving, rates.hyper_lr, slope, gradient_step)
 
 
@@ -183,7 +190,7 @@ class Engine:
     dtype: np.float64 is for tests.
     """
 
-    name = "fused"
+    name, train_agent = "fused", staticmethod(train_agent)
 
     def __init__(self, network, agents, dataset, batch_size, device=None, dtype=np.float32):
         self.agents, self.dtype = agents, dtype
@@ -201,13 +208,17 @@ class Engine:
         """`steps` gradient steps on from a state of NumPy arrays, to another."""
         vectors = np.stack(state[1:6], axis=1).astype(self.dtype)  # (agents, 5, size)
         moving = np.stack(state[6:9], axis=1).astype(self.dtype)  # (agents, 3)
-
-        def train(i):
-            table, seed = self.tables[self.agents.datasets[i]], self.agents.seeds[i]
-            train_agent(self.structure, self.hyper, self.lengths, self.places, table, seed, self.rates[i],
-                        state.gradient_step + 1, steps, moving[i], new_below(self.structure, self.dtype), vectors[i])  # fmt: skip
-
-        with ThreadPoolExecutor(self.threads) as pool:
-            list(pool.map(train, range(len(vectors))))
+        self.train(state.gradient_step + 1, steps, moving, vectors)
         columns = (np.ascontiguousarray(column) for column in (*vectors.swapaxes(0, 1), *moving.T))
         return State(state.gradient_step + steps, *columns)
+
+    def train(self, first_step, steps, moving, vectors):
+        """Every agent's gradient steps, on what the compiled function takes of it, in place."""
+
+        def train_one(i):
+            table, seed = self.tables[self.agents.datasets[i]], self.agents.seeds[i]
+            self.train_agent(self.structure, self.hyper, self.lengths, self.places, table, seed, self.rates[i],
+                             first_step, steps, moving[i], new_below(self.structure, self.dtype), vectors[i])  # fmt: skip
+
+        with ThreadPoolExecutor(self.threads) as pool:
+            list(pool.map(train_one, range(len(vectors))))

@@ -33,6 +33,8 @@ class Engine:
     name, compiled = "torch", staticmethod(lambda function: function)
 
     def __init__(self, network, agents, dataset, batch_size, device="cpu"):
+        if network.algorithm.rate_form == "decays":
+            raise ValueError(f"rate_form='decays' is for the fused engine, not {self.name!r}: use 'log', 'raw' or 'square'")
         self.network, self.batch_size, self.size = network, batch_size, dataset.size
         self.device = torch.device(device)
         self.hypergradients = bool((agents.hyper_lr > 0).any())

@@ -14,7 +14,7 @@ import xarray
 from tqdm.auto import tqdm
 
 from hanq import checkpoint as checkpoints
-from hanq import environments, fused, records, torch_engine
+from hanq import decays, environments, fused, records, torch_engine
 from hanq.algorithm import Algorithm, Network
 from hanq.dataset import Dataset, check_seeds, positive_integer
 from hanq.evaluation import evaluate
@@ -68,7 +68,7 @@ def train(
     agents = agents_of(axes, len(dataset.seeds))
     network = Network(algorithm, dataset.obs_dim, dataset.action_count)
     device = torch_engine.find_device("cpu" if device is None else device)
-    engine = _engine(engine, device)(network, agents, dataset, counts["batch_size"], device)
+    engine = _engine(engine, device, algorithm)(network, agents, dataset, counts["batch_size"], device)
     described = axes | counts | {"algorithm": algorithm, "dataset": dataset.digest, "engine": engine.name,
                                  "environment": dataset.environment, "action_count": dataset.action_count}  # fmt: skip
 
@@ -195,7 +195,7 @@ def agents_of(axes, datasets):
     return Agents(columns.pop("seed").astype(np.int64), of_agent, **columns)
 
 
-def _engine(name, device):
+def _engine(name, device, algorithm):
     """The engine of that name; "auto" is the fused one on the CPU."""
     if name not in ("auto", *ENGINES):
         raise ValueError(f"engine={name!r} is unknown: use one of {('auto', *ENGINES)}")
@@ -204,6 +204,8 @@ def _engine(name, device):
         raise ValueError(f"engine='fused' needs the CPU, but device={device.type!r}: use 'torch'")
     if name == "auto":
         name = "fused" if fused_applies else "torch"
+    if name == "fused" and algorithm.rate_form == "decays":
+        return decays.Engine
     return ENGINES[name]
 
 

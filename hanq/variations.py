@@ -43,6 +43,7 @@ VARIATIONS = {
         "HANQ-rate-last": vary("HANQ", rate_first=False),
         "HANQ-raw": vary("HANQ", dict(hyper_lr=[1e-2, 1e-3, 1e-4]), rate_form="raw"),
         "HANQ-raw-0.1": vary("HANQ", rate_form="raw"),
+        "HANQ-raw-decays": vary("HANQ", dict(hyper_lr=[1e-2, 1e-3, 1e-4]), rate_form="decays", hyper_second_moment=1e-8),
         "HANQ-square": vary("HANQ", dict(hyper_lr=[1e-1, 1e-2, 1e-3]), rate_form="square"),
         "HANQ-beta_2-0.99": vary("HANQ", hyper_beta_2=0.99),
         "HANQ-beta_2-0.9": vary("HANQ", hyper_beta_2=0.9),

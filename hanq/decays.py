@@ -1,6 +1,6 @@
 """rate_form "decays": Adam's decays tuned along with the learning rate, by their own hypergradients, on the fused engine.
 
-As the public code of Chandra et al. (2022) does: beta = (tanh(u) + 1) / 2 for both decays of the weights' Adam, and
+As the public code of Chandra et al. (2019) does: beta = (tanh(u) + 1) / 2 for both decays of the weights' Adam, and
 the learning rate and both u are moved by one Adam with hyper_lr. The moments of the step before count as constants.
 """
 

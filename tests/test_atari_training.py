@@ -1,7 +1,10 @@
 """Promise: training on Seaquest can stop at any time and goes on to the same curves; games are scored whole."""
 
 import json
+import os
+import platform
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -120,6 +123,29 @@ def test_bfloat16_is_nearly_float32_and_leaves_no_setting_behind(monkeypatch):
     assert ours.dtype == theirs.dtype == np.float32 and not np.array_equal(ours, theirs)
     assert np.corrcoef(ours, theirs)[0, 1] > 0.99
     assert before == (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32, torch.is_autocast_enabled("cpu"))
+
+
+def resident_megabytes():
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps what is freed")
+def test_freed_memory_below_something_that_stays_is_given_back():
+    arrays = [np.ones(12_500) for _ in range(3_000)]  # 100 kB each
+    stays = arrays.pop()
+    del arrays
+    before = resident_megabytes()
+    training.release_memory()
+    assert resident_megabytes() < before - 200 and stays.all()
+
+
+def test_memory_is_released_every_so_many_steps(monkeypatch):
+    released = []
+    monkeypatch.setattr(training, "RELEASE_STEPS", 3)
+    monkeypatch.setattr(training, "release_memory", lambda: released.append(1))
+    train(gradient_steps=7, eval_every=7)
+    assert 1 <= len(released) <= 2  # two of the seven steps complete three, in one advance or in two
 
 
 def fixed_players(network, actions):

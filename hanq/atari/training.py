@@ -1,6 +1,8 @@
 """Train agents on Seaquest's frames: the engine of `hanq.torch_engine`, fed from frames on disk or on the device."""
 
+import ctypes
 import json
+import platform
 from contextlib import contextmanager
 from dataclasses import asdict
 
@@ -18,6 +20,7 @@ from hanq.training import agents_of, axis, checked_counts, labelled, labelled_pa
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
 CHECKPOINT_SECONDS = 120  # 34 MB an agent each time
+RELEASE_STEPS = 500  # gradient steps between releases of freed memory
 SHARE_OF_MEMORY = 0.5  # of what the device has free, that frames may take
 
 
@@ -58,7 +61,16 @@ class Engine(torch_engine.Engine):
 
     def advance(self, state, steps):
         with precision_of(self.precision, self.device):
-            return super().advance(state, steps)
+            after = super().advance(state, steps)
+        if state.gradient_step // RELEASE_STEPS < after.gradient_step // RELEASE_STEPS:
+            release_memory()
+        return after
+
+
+def release_memory():
+    """Give freed memory back to the system: glibc before 2.38 keeps it between aligned arrays, over a megabyte a step."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @contextmanager

@@ -67,7 +67,8 @@ class Algorithm:
     rate_first: bool = True
     """Whether the learning rate moves before the weights, Eqs. (5) and (6), or after, as Algorithm 2 prints."""
     rate_form: str = "log"
-    """What Adam moves: the rate's `log`, itself (`raw`), the number it is the `square` of, or the weights' Adam's `decays` too."""
+    """What Adam moves for the learning rate: its `log`, itself (`raw`), or the number it is the `square` of; or itself and both
+    `decays` of the weights' Adam, see `hanq.decays` (fused engine only)."""
     hyper_beta_2: float = 0.999
     """Decay of the second moment of the learning rate's Adam."""
     hyper_second_moment: float = 0.0

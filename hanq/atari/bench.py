@@ -39,12 +39,12 @@ def matmul_gflops(device, size=SIZE):
     return 2 * size**3 / least_seconds(product) / 1e9
 
 
-def steps_a_second(algorithm, data, device, agents=1, hyper_lr=0.0, steps=2):
+def steps_a_second(algorithm, data, device, agents=1, hyper_lr=0.0, precision="float32", steps=2):
     """Gradient steps a second of each of `agents` side by side, on one dataset."""
     ones = np.ones(agents)
     population = Agents(np.arange(agents), 0 * np.arange(agents), 1e-4 * ones, hyper_lr * ones, ones, 0.99 * ones, 0 * ones)
     network = seaquest_network(algorithm, game.SEAQUEST.actions)
-    engine = Engine(network, population, data, BATCH, device)
+    engine = Engine(network, population, data, BATCH, device, precision)
     state = engine.advance(initial_state(network, population), 1)  # the first step moves no learning rate
     return steps / least_seconds(lambda: engine.advance(state, steps))
 
@@ -69,3 +69,5 @@ def main():
             print(LINE.format(name, f"{rate:.2f}", f"{rate * gflop:.0f}"), flush=True)
         rate = steps_a_second(HANQ, data, device, hyper_lr=0.1)
         print(LINE.format("HANQ, residual hypergradient", f"{rate:.2f}", ""))
+        rate = steps_a_second(HANQ, data, device, precision="bfloat16")
+        print(LINE.format("HANQ in bfloat16", f"{rate:.2f}", f"{rate * gflop:.0f}"))

@@ -13,10 +13,11 @@ from hanq import fused
 from hanq.fused import draw, objective_gradient, semi_gradient, slope_along
 from hanq.kernels import FAST
 from hanq.memory import matrix
-from hanq.optimiser import number_direction
+from hanq.optimiser import follow, number_direction
 from hanq.population import State
 from hanq.reference import BETA_1, BETA_2, EPSILON
 from hanq.sources import VERSION
+from hanq.whole import whole_njit
 
 
 @njit(**FAST)
@@ -44,7 +45,7 @@ def hyper_step(hyper, learner, moving, changes, hyper_lr, lagging, count):
 
 
 @njit(**FAST)
-def adam(params, target_params, gradient, first, second, direction, changes, moving, rates, count):
+def adam(params, gradient, first, second, direction, changes, moving, rates, count):
     """`optimiser.adam` with decays of its own, and what they change in its direction: every array (rows * features,)."""
     beta_1, beta_2 = decay(moving[1, 0]), decay(moving[2, 0])
     left_1, left_2 = 1 - beta_1**count, 1 - beta_2**count
@@ -62,43 +63,43 @@ def adam(params, target_params, gradient, first, second, direction, changes, mov
         if root > 0:
             changes[1, i] = -direction[i] * (by_beta_2 / left_2 + square * growth_2) / (2 * root * (root + EPSILON))
         params[i] -= moving[0, 0] * direction[i]
-        target_params[i] += rates.target_rate * (params[i] - target_params[i])
 
 
 def compiled(version):
     """`train_agent`; its cache on disk belongs to one version of the sources."""
 
-    @njit(nogil=True, cache=True, fastmath=FAST["fastmath"], error_model="numpy")
+    @whole_njit(fastmath=FAST["fastmath"], error_model="numpy")
     def train_agent(structure, hyper, lengths, places, table, seed, rates, first_step, steps, moving, below, vectors):
         """Gradient steps of one agent, in place.
 
-        moving: (3, 3), see `hyper_step`. vectors: (7, size), in `State`'s order and then the direction's changes.
+        moving: (3, 3), see `hyper_step`. vectors: (8, size), in `State`'s order and then the direction's changes.
         """
         _ = version
-        learner = fused.new_learner(structure, below, vectors[:5], places, moving[0])
+        learner = fused.new_learner(structure, below, vectors[:6], places, moving[0])
         shape = learner.direction.shape
         changes = matrix(2 * shape[0], shape[1], vectors.dtype).reshape((2, shape[0] * shape[1]))
         for i in range(len(places)):
-            changes[0, places[i]], changes[1, places[i]] = vectors[5, i], vectors[6, i]
+            changes[0, places[i]], changes[1, places[i]] = vectors[6, i], vectors[7, i]
         lagging = rates.target_rate != 1
-        kept = (learner.net.every, learner.target_net.every, learner.first_moment, learner.second_moment, learner.direction)
+        kept = (learner.net.every, learner.target_net.every, learner.target_rest, learner.first_moment, learner.second_moment, learner.direction)
         for gradient_step in range(first_step, first_step + steps):
             draw(structure, learner, table, seed, gradient_step)
             semi_gradient(structure, learner, lengths, rates.discount, lagging)
             if hyper.rate_first and gradient_step > 1:
                 objective_gradient(structure, hyper, learner, lengths, rates, lagging)
                 hyper_step(hyper, learner, moving, changes, rates.hyper_lr, lagging, gradient_step - 1)
-            adam(kept[0].reshape(-1), kept[1].reshape(-1), learner.semi.reshape(-1), kept[2].reshape(-1), kept[3].reshape(-1),
-                 kept[4].reshape(-1), changes, moving, rates, gradient_step)  # fmt: skip
+            adam(kept[0].reshape(-1), learner.semi.reshape(-1), kept[3].reshape(-1), kept[4].reshape(-1), kept[5].reshape(-1),
+                 changes, moving, rates, gradient_step)  # fmt: skip
+            follow(kept[1].reshape(-1), kept[2].reshape(-1), kept[0].reshape(-1), rates.target_rate)
             if not hyper.rate_first:
                 other = lagging and not hyper.residual
                 semi_gradient(structure, learner, lengths, rates.discount, other)
                 objective_gradient(structure, hyper, learner, lengths, rates, other)
                 hyper_step(hyper, learner, moving, changes, rates.hyper_lr, other, gradient_step)
         for i in range(len(places)):
-            for k in range(5):
+            for k in range(6):
                 vectors[k, i] = kept[k].reshape(-1)[places[i]]
-            vectors[5, i], vectors[6, i] = changes[0, places[i]], changes[1, places[i]]
+            vectors[6, i], vectors[7, i] = changes[0, places[i]], changes[1, places[i]]
 
     return train_agent
 
@@ -119,12 +120,12 @@ class Engine(fused.Engine):
         """`steps` gradient steps on from a state of NumPy arrays, to another."""
         if state.gradient_step == 0:
             state = at_the_start(state)
-        vectors = np.concatenate([np.stack(state[1:5], axis=1), state.direction], axis=1).astype(self.dtype)
+        vectors = np.concatenate([np.stack(state[1:6], axis=1), state.direction], axis=1).astype(self.dtype)
         moving = state.hyper_first_moment.astype(self.dtype)
 
         self.train(state.gradient_step + 1, steps, moving, vectors)
-        columns = (np.ascontiguousarray(vectors[:, k]) for k in range(4))
-        return State(state.gradient_step + steps, *columns, np.ascontiguousarray(vectors[:, 4:]),
+        columns = (np.ascontiguousarray(vectors[:, k]) for k in range(5))
+        return State(state.gradient_step + steps, *columns, np.ascontiguousarray(vectors[:, 5:]),
                      moving[:, 0, 0].copy(), moving, state.hyper_second_moment)  # fmt: skip
 
 

@@ -13,12 +13,13 @@ from numba import njit
 from hanq import environments
 from hanq.forward import greedy, hidden, highest, layout, predictor_scale, q_values, weights_of, with_affine
 from hanq.sources import VERSION
+from hanq.whole import whole_njit
 
 
 def compiled(version):
     """(mean_return, bellman_error); their cache on disk belongs to one version of the sources."""
 
-    @njit(nogil=True, cache=True)
+    @whole_njit()
     def mean_return(layout, params, code, seed, gradient_step, episodes, horizon, velocity=1.0):
         """Mean return of greedy episodes; their starts are a function of the seed and the step."""
         _ = version
@@ -39,7 +40,7 @@ def compiled(version):
                     break
         return total / episodes
 
-    @njit(nogil=True, cache=True)
+    @whole_njit()
     def bellman_error(layout, params, discount, observations, actions, rewards, next_observations, terminated):
         """Mean squared Bellman error without the predictor, and mean scale, over one dataset."""
         _ = version

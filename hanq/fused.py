@@ -15,10 +15,11 @@ from hanq.backward import gradient, sort_by_action
 from hanq.generator import MINIBATCH, splitmix64, stream_key, to_integer
 from hanq.kernels import FAST
 from hanq.memory import Branch, Net, matrix, new_below, new_branch, new_net
-from hanq.optimiser import Rates, adam, hyper_of, hyper_step
+from hanq.optimiser import Rates, adam, follow, hyper_of, hyper_step
 from hanq.passes import LANES, best_values, fold, structure_of, taken_values
 from hanq.population import State
 from hanq.sources import VERSION
+from hanq.whole import whole_njit
 
 
 class Learner(NamedTuple):
@@ -26,6 +27,7 @@ class Learner(NamedTuple):
 
     net: Net
     target_net: Net
+    target_rest: np.ndarray
     first_moment: np.ndarray
     second_moment: np.ndarray
     direction: np.ndarray
@@ -124,9 +126,10 @@ def step(structure, hyper, learner, table, seed, lengths, rates, lagging, gradie
         objective_gradient(structure, hyper, learner, lengths, rates, lagging)
         slope = -slope_along(hyper, learner, lagging, learner.direction)
         hyper_step(hyper, learner.moving, rates.hyper_lr, slope, gradient_step - 1)
-    adam(learner.net.every.reshape(-1), learner.target_net.every.reshape(-1), learner.semi.reshape(-1),
-         learner.first_moment.reshape(-1), learner.second_moment.reshape(-1), learner.direction.reshape(-1),
-         learner.moving[0], rates, gradient_step)  # fmt: skip
+    params = learner.net.every.reshape(-1)
+    adam(params, learner.semi.reshape(-1), learner.first_moment.reshape(-1), learner.second_moment.reshape(-1),
+         learner.direction.reshape(-1), learner.moving[0], rates.weight_decay, gradient_step)  # fmt: skip
+    follow(learner.target_net.every.reshape(-1), learner.target_rest.reshape(-1), params, rates.target_rate)
     if rates.hyper_lr > 0 and not hyper.rate_first:
         lagging = lagging and not hyper.residual  # that bootstraps from the weights themselves
         semi_gradient(structure, learner, lengths, rates.discount, lagging)
@@ -137,12 +140,12 @@ def step(structure, hyper, learner, table, seed, lengths, rates, lagging, gradie
 
 @njit(inline="always", **FAST)
 def new_learner(structure, below, vectors, places, moving):
-    """A `Learner` from vectors (5, size) whose elements belong at `places` of the matrices."""
+    """A `Learner` from vectors (6, size) whose elements belong at `places` of the matrices."""
     width = (structure.features + LANES - 1) // LANES * LANES
     columns = (structure.batch + LANES - 1) // LANES * LANES
     dtype, rows = vectors.dtype, structure.rows
-    memory = matrix(8 * rows, width, dtype)
-    for k in range(5):
+    memory = matrix(9 * rows, width, dtype)
+    for k in range(6):
         flat = memory[k * rows : (k + 1) * rows].reshape(-1)
         for i in range(len(places)):
             flat[places[i]] = vectors[k, i]
@@ -150,7 +153,7 @@ def new_learner(structure, below, vectors, places, moving):
     return Learner(
         new_net(structure, memory[:rows]), new_net(structure, memory[rows : 2 * rows]),
         memory[2 * rows : 3 * rows], memory[3 * rows : 4 * rows], memory[4 * rows : 5 * rows],
-        memory[5 * rows : 6 * rows], memory[6 * rows : 7 * rows], memory[7 * rows : 8 * rows],
+        memory[5 * rows : 6 * rows], memory[6 * rows : 7 * rows], memory[7 * rows : 8 * rows], memory[8 * rows : 9 * rows],
         new_branch(structure, below, columns, dtype), new_branch(structure, below, columns, dtype),
         batch[0], batch[1], batch[2], batch[3], batch[4], moving,
     )  # fmt: skip
@@ -159,11 +162,11 @@ def new_learner(structure, below, vectors, places, moving):
 def compiled(version):
     """`train_agent`; its cache on disk belongs to one version of the sources."""
 
-    @njit(nogil=True, cache=True, fastmath=FAST["fastmath"], error_model="numpy")
+    @whole_njit(fastmath=FAST["fastmath"], error_model="numpy")
     def train_agent(structure, hyper, lengths, places, table, seed, rates, first_step, steps, moving, below, vectors):
         """Gradient steps of one agent, in place.
 
-        moving: the learning rate and hyper-Adam's moments. below: see `new_below`. vectors: (5, size), in `State`'s order.
+        moving: the learning rate and hyper-Adam's moments. below: see `new_below`. vectors: (6, size), in `State`'s order.
         """
         _ = version
         learner = new_learner(structure, below, vectors, places, moving)
@@ -174,9 +177,10 @@ def compiled(version):
         for i in range(len(places)):
             vectors[0, i] = learner.net.every.reshape(-1)[places[i]]
             vectors[1, i] = learner.target_net.every.reshape(-1)[places[i]]
-            vectors[2, i] = learner.first_moment.reshape(-1)[places[i]]
-            vectors[3, i] = learner.second_moment.reshape(-1)[places[i]]
-            vectors[4, i] = learner.direction.reshape(-1)[places[i]]
+            vectors[2, i] = learner.target_rest.reshape(-1)[places[i]]
+            vectors[3, i] = learner.first_moment.reshape(-1)[places[i]]
+            vectors[4, i] = learner.second_moment.reshape(-1)[places[i]]
+            vectors[5, i] = learner.direction.reshape(-1)[places[i]]
 
     return train_agent
 
@@ -206,8 +210,8 @@ class Engine:
 
     def advance(self, state, steps):
         """`steps` gradient steps on from a state of NumPy arrays, to another."""
-        vectors = np.stack(state[1:6], axis=1).astype(self.dtype)  # (agents, 5, size)
-        moving = np.stack(state[6:9], axis=1).astype(self.dtype)  # (agents, 3)
+        vectors = np.stack(state[1:7], axis=1).astype(self.dtype)  # (agents, 6, size)
+        moving = np.stack(state[7:10], axis=1).astype(self.dtype)  # (agents, 3)
         self.train(state.gradient_step + 1, steps, moving, vectors)
         columns = (np.ascontiguousarray(column) for column in (*vectors.swapaxes(0, 1), *moving.T))
         return State(state.gradient_step + steps, *columns)

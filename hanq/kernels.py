@@ -20,6 +20,7 @@ from numba import njit
 from hanq.vector import FLAGS, LANES, add_multiples, affine, at, at_least, filled, gate, load, load_each, store, store_each, zeros
 
 FAST = {"fastmath": set(FLAGS), "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+EXACT = FAST | {"fastmath": False}  # sums in the order in which they are written
 
 
 @njit(**FAST)

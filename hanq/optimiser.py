@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 
 from hanq.algorithm import CHOICES
-from hanq.kernels import FAST
+from hanq.kernels import EXACT, FAST
 from hanq.reference import BETA_1, BETA_2, EPSILON
 
 FORMS = CHOICES["rate_form"]
@@ -68,18 +68,29 @@ def hyper_step(hyper, moving, hyper_lr, slope, count):
 
 
 @njit(**FAST)
-def adam(params, target_params, gradient, first, second, direction, learning_rate, rates, count):
-    """Adam's step, Eq. (6), and the target's, Eq. (2); every array (rows * features,)."""
+def adam(params, gradient, first, second, direction, learning_rate, weight_decay, count):
+    """Adam's step, Eq. (6); every array (rows * features,)."""
     number = params.dtype.type
     beta_1, beta_2, epsilon = number(BETA_1), number(BETA_2), number(EPSILON)
-    rest_1, rest_2, stay = number(1 - BETA_1), number(1 - BETA_2), number(1) - rates.target_rate
+    rest_1, rest_2 = number(1 - BETA_1), number(1 - BETA_2)
     unbias_1, unbias_2 = number(1 / (1 - BETA_1**count)), number(1 / (1 - BETA_2**count))
-    trails = rates.target_rate != 1  # or it is the parameters to the last bit, whatever fast arithmetic makes of 0 * t + 1 * p
     for i in range(len(params)):
-        penalised = gradient[i] + rates.weight_decay * params[i]
+        penalised = gradient[i] + weight_decay * params[i]
         first[i] = beta_1 * first[i] + rest_1 * penalised
         second[i] = beta_2 * second[i] + rest_2 * penalised * penalised
         direction[i] = first[i] * unbias_1 / (sqrt(second[i] * unbias_2) + epsilon)
         params[i] -= learning_rate * direction[i]
-        followed = stay * target_params[i] + rates.target_rate * params[i]
-        target_params[i] = followed if trails else params[i]
+
+
+@njit(**EXACT)
+def follow(target_params, target_rest, params, target_rate):
+    """`reference.follow`, Eq. (2), in place; every array (rows * features,)."""
+    if target_rate == 1:
+        target_params[:] = params
+        target_rest[:] = 0
+        return
+    for i in range(len(params)):
+        change = target_rate * (params[i] - target_params[i] - target_rest[i]) + target_rest[i]
+        followed = target_params[i] + change
+        target_rest[i] = change - (followed - target_params[i])
+        target_params[i] = followed

@@ -30,6 +30,8 @@ class State(NamedTuple):
     gradient_step: int
     params: np.ndarray  # theta and omega
     target_params: np.ndarray  # theta bar
+    target_rest: np.ndarray
+    """What its precision leaves out of target_params, or a small target rate would not move them."""
     first_moment: np.ndarray
     second_moment: np.ndarray
     direction: np.ndarray
@@ -67,4 +69,4 @@ def initial_state(network, agents):
     zeros = np.zeros_like(params)
     none = np.zeros(len(params), np.float32)
     second = np.full(len(params), network.algorithm.hyper_second_moment, np.float32)
-    return State(0, params, params, zeros, zeros, zeros, agents.learning_rate.astype(np.float32), none, second)
+    return State(0, params, params, zeros, zeros, zeros, zeros, agents.learning_rate.astype(np.float32), none, second)

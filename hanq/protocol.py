@@ -1,11 +1,11 @@
 """How results are made: what is tuned, on which seeds, what is reported, and in which files.
 
-tuned: a row's grid is searched on seeds that the report does not use, by successive halving;
-where the best learning rate lies at the grid's edge, the grid grows (section 11). The chosen
-point alone is trained on the report's seeds.
+long: a row's whole grid is searched at full length on eight seeds that the report does not use; where the best learning
+rate lies at the grid's edge, the grid grows (section 11). The chosen point alone is trained on the report's seeds.
+halved: the same by successive halving, most of the grid at a quarter of the length, as the tables were first searched; but
+small learning rates show late what they are worth.
 short: the same at 60,000 steps, for most points that the paper leaves open.
-broad: tuned with more finalists on more seeds, to see how much the choice matters.
-long: tuned with the whole grid at full length on eight seeds, for small learning rates show late what they are worth.
+broad: halved with more finalists on more seeds, to see how much the choice matters.
 grid: every grid point is trained on the report's seeds; whoever then picks the best of them, as
 the paper does, is optimistic.
 """
@@ -37,12 +37,12 @@ class Protocol(NamedTuple):
 
 FULL = Round(paper.SEEDS, paper.STEPS, 2_000)
 ALL = Protocol(FULL)
-TUNED = Protocol(FULL, Round(range(100, 103), 50_000, 5_000), Round(range(100, 105), 200_000, 4_000))
+HALVED = Protocol(FULL, Round(range(100, 103), 50_000, 5_000), Round(range(100, 105), 200_000, 4_000))
 SHORT = Protocol(Round(paper.SEEDS, 60_000, 2_000), Round(range(100, 105), 60_000, 2_000), Round(range(100, 105), 60_000, 2_000))
-BROAD = TUNED._replace(second=Round(range(100, 112), 60_000, 3_000), finalists=6)
-LONG = TUNED._replace(first=Round(range(100, 108), 200_000, 5_000), second=Round(range(100, 108), 200_000, 5_000))
+BROAD = HALVED._replace(second=Round(range(100, 112), 60_000, 3_000), finalists=6)
+LONG = HALVED._replace(first=Round(range(100, 108), 200_000, 5_000), second=Round(range(100, 108), 200_000, 5_000))
 CROSSED = Protocol(Round(range(10), 60_000, 2_000))
-PROTOCOLS = {"datasets": CROSSED, "starts": TUNED, "choice": BROAD, "cartpole": LONG}  # of variations; else short
+PROTOCOLS = {"datasets": CROSSED, "starts": HALVED, "choice": BROAD, "cartpole": LONG}  # of variations; else short
 QUICK = Round(range(3), 1_000, 200)
 QUICK_TUNED = Protocol(QUICK, Round(range(100, 102), 200, 100), Round(range(100, 102), 500, 100), finalists=1)
 EXPERIMENTS = (*paper.FIGURES, *paper.TABLES, *variations.VARIATIONS)
@@ -86,7 +86,7 @@ def jobs(name, environment=None):
     if name in paper.TABLES:
         columns = paper.scores_of(name)[["environment", "algorithm", "setting"]]
         found = [
-            Job(Path(paper.stem(name, *score)), score[0], paper.TABLES[name][score[1:]], TUNED)
+            Job(Path(paper.stem(name, *score)), score[0], paper.TABLES[name][score[1:]], LONG)
             for score in columns.itertuples(index=False, name=None)
         ]
     elif name in EXPERIMENTS:

@@ -168,6 +168,20 @@ def hyper_step(network, agents, state, batch):
     return state._replace(learning_rate=learning_rate, hyper_first_moment=first, hyper_second_moment=second)
 
 
+def follow(target_params, target_rest, params, target_rate):
+    """The target network's step, (1 - beta) * target + beta * params, Eq. (2), and what rounding leaves out of it.
+
+    The target network really is at target_params + target_rest: with beta = 1e-6 its step is shorter than the distance
+    between two float32 numbers, so what the sum cannot hold waits for the next one (Kahan, 1965). With beta = 1 the
+    target is the parameters.
+    """
+    change = target_rate * (params - target_params - target_rest) + target_rest
+    followed = target_params + change
+    rest = change - (followed - target_params)
+    copied = target_rate == 1
+    return torch.where(copied, params, followed), torch.where(copied, 0, rest)
+
+
 def weight_step(network, agents, state, batch):
     """Move the weights along the semi-gradient, Eq. (6), and the target network after them, Eq. (2)."""
     params, count = state.params, state.gradient_step + 1
@@ -175,10 +189,9 @@ def weight_step(network, agents, state, batch):
     penalised = semi + agents.weight_decay[:, None] * params
     direction, first, second = adam_direction(state.first_moment, state.second_moment, penalised, count)
     params = params - state.learning_rate[:, None] * direction  # Eq. (6)
-    target_rate = agents.target_rate[:, None]  # beta; 1 makes the target the parameters themselves
-    target_params = (1 - target_rate) * state.target_params + target_rate * params  # Eq. (2)
+    target_params, target_rest = follow(state.target_params, state.target_rest, params, agents.target_rate[:, None])
     return state._replace(
-        gradient_step=count, params=params, target_params=target_params,
+        gradient_step=count, params=params, target_params=target_params, target_rest=target_rest,
         first_moment=first, second_moment=second, direction=direction,
     )  # fmt: skip
 

@@ -92,7 +92,7 @@ def float64_agents(**columns):
 def first_state(params, agents, hyper_second_moment=0.0):
     """The state before the first step, from given parameters."""
     zeros, none = torch.zeros_like(params), torch.zeros(len(params), dtype=params.dtype)
-    return State(0, params, params, zeros, zeros, zeros, agents.learning_rate, none, none + hyper_second_moment)
+    return State(0, params, params, zeros, zeros, zeros, zeros, agents.learning_rate, none, none + hyper_second_moment)
 
 
 @cache

@@ -130,5 +130,5 @@ def gradient(structure, net, branch, lengths, errors, predicted, every):
     for k in range(structure.heads[0] + 2):
         for r in range(structure.batch):
             biases[k] += branch.deltas[k, r]
-    below_backward(net.below, branch.observations, structure.features, structure.batch, lengths.below,
-                   branch.below, every[: structure.below])  # fmt: skip
+    below_backward(net.below, branch.observations, structure.features, structure.batch, lengths.first,
+                   lengths.second, branch.below, every[: structure.below])  # fmt: skip

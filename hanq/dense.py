@@ -1,8 +1,8 @@
-"""The first of two hidden layers and the weights above it: matrix products of one minibatch.
+"""What lies below the last hidden layer: the first of two, or the weights of wide observations; matrix products of one minibatch.
 
 Forward they make the pre-activations on which `passes` goes on as on a network's inputs; the way
-back starts from the gradient by these. With one hidden layer `below` is None, and what asks
-for it is not even compiled.
+back starts from the gradient by these. With one hidden layer of few inputs `below` is None, and what
+asks for it is not even compiled.
 """
 
 from numba import njit
@@ -17,10 +17,20 @@ TILE = (0,) * 8  # rows of a product that stay in registers
 def product(a, b, depth, result):
     """result = a[:, :depth] @ b[:depth], in whole tiles; `a` may be a transpose.
 
-    For 128 in each direction as fast as the processor multiplies, where a BLAS took 1.35 times
-    as long (OpenBLAS, AVX-512); and its sums have one order on any number of threads.
+    Two vectors wide, a tile uses every number of `a` that it loads twice, and has sums enough to hide their latency. The
+    sums have one order on any number of threads.
     """
-    for c in range(0, result.shape[1], LANES):
+    columns = result.shape[1]
+    paired = columns - columns % (2 * LANES)
+    for c in range(0, paired, 2 * LANES):
+        for i in range(0, result.shape[0], len(TILE)):
+            left, right = zeros(b, TILE), zeros(b, TILE)
+            for k in range(depth):
+                left = add_multiples(left, a, i, k, load(b, k, c))
+                right = add_multiples(right, a, i, k, load(b, k, c + LANES))
+            store_each(result, i, c, left)
+            store_each(result, i, c + LANES, right)
+    for c in range(paired, columns, LANES):
         for i in range(0, result.shape[0], len(TILE)):
             tile = zeros(b, TILE)
             for k in range(depth):
@@ -69,11 +79,42 @@ def first_backward(x, h, d_h, batch, inputs, gradient):
 
 
 @njit(**FAST)
-def below_forward(params, observations, features, inputs, below, z):
+def wide_features(params, x, h):
+    """`first_again` for wide observations, x (obs_rows, batch); params: their weights and the biases."""
+    product(x.T, params, len(x), h)
+    bias = params[len(x)]
+    for r in range(h.shape[0]):
+        for f in range(h.shape[1]):
+            before_relu = h[r, f] + bias[f]
+            h[r, f] = h.dtype.type(0) if before_relu < 0 else before_relu
+
+
+@njit(**FAST)
+def wide_backward(x, h, d_h, batch, gradient):
+    """`first_backward` for wide observations; d_h becomes the gradient by the pre-activations."""
+    gradient[len(x)] = 0
+    for r in range(batch):
+        for f in range(h.shape[1]):
+            if h[r, f] <= 0:  # not where it is NaN
+                d_h[r, f] = 0
+            gradient[len(x), f] += d_h[r, f]
+    product(x, d_h, batch, gradient[: len(x)])
+
+
+@njit(**FAST)
+def below_forward(params, observations, features, first, second, below, z):
     """Pre-activations of the last hidden layer without its biases, into z (features, batch)."""
-    if below is not None:
-        first_forward(params, observations, features, inputs, below.h)
-        product(params[len(inputs) + 1 :], below.h, features, z)
+    if below is None:
+        return
+    if len(second) == 0:
+        product(params.T, observations, len(observations), z)
+        return
+    if len(first) > 0:
+        first_forward(params, observations, features, first, below.h)
+    else:
+        wide_features(params, observations, below.h_back)
+        transpose(below.h_back, below.h)
+    product(params[len(observations) + 1 :], below.h, features, z)
 
 
 @njit(**FAST)
@@ -85,11 +126,22 @@ def turn_back(below, z):
 
 
 @njit(**FAST)
-def below_backward(params, observations, features, batch, inputs, below, gradient):
+def below_backward(params, observations, features, batch, first, second, below, gradient):
     """Gradient, (rows, features), of all below the last hidden layer, from below.d_z."""
-    if below is not None:
-        below.d_z[:, features:] = 0  # a norm's mean leaks into the padding
-        first_again(params, observations, batch, inputs, below.h_back)
-        product(below.d_z.T, below.h_back, batch, gradient[len(inputs) + 1 :])
-        product(below.d_z, params[len(inputs) + 1 :], features, below.d_h)
-        first_backward(observations, below.h_back, below.d_h, batch, inputs, gradient)
+    if below is None:
+        return
+    below.d_z[:, features:] = 0  # a norm's mean leaks into the padding
+    if len(second) == 0:
+        product(observations, below.d_z, batch, gradient)
+        return
+    weights = len(observations) + 1  # rows before those of the second layer
+    if len(first) > 0:
+        first_again(params, observations, batch, first, below.h_back)
+    else:
+        wide_features(params, observations, below.h_back)
+    product(below.d_z.T, below.h_back, batch, gradient[weights:])
+    product(below.d_z, params[weights:], features, below.d_h)
+    if len(first) > 0:
+        first_backward(observations, below.h_back, below.d_h, batch, first, gradient)
+    else:
+        wide_backward(observations, below.h_back, below.d_h, batch, gradient)

@@ -18,7 +18,7 @@ def matrix(rows, columns, dtype):
 
 
 class Below(NamedTuple):
-    """Memory for what lies below the last hidden layer, of one minibatch at a time."""
+    """Memory for what lies below the last hidden layer, of one minibatch at a time; the first three for another layer."""
 
     h: np.ndarray  # (features, batch): the first hidden layer's features
     h_back: np.ndarray  # (batch, features): the same for the way back
@@ -28,7 +28,7 @@ class Below(NamedTuple):
 
 
 def new_below(structure, dtype):
-    """A `Below`, or None for one hidden layer: made in Python, for what is None is not compiled."""
+    """A `Below`, or None for one hidden layer of few inputs: made in Python, for what is None is not compiled."""
     if structure.below == 0:
         return None
     width, columns = (-(-size // LANES) * LANES for size in (structure.features, structure.batch))
@@ -51,7 +51,7 @@ class Net(NamedTuple):
 class Branch(NamedTuple):
     """One state of every transition, s or s', on its way through a network and back."""
 
-    observations: np.ndarray  # (obs_dim, batch)
+    observations: np.ndarray  # (obs_rows, batch)
     x: np.ndarray  # (inputs, batch), which are those, or (features, batch) from the layer below
     x_back: np.ndarray  # (inputs, batch) or (batch, features)
     below: Below  # or None
@@ -79,7 +79,7 @@ def new_net(structure, every):
 
 @njit(**FAST)
 def new_branch(structure, below, columns, dtype):
-    inputs, heads = structure.obs_dim, structure.heads[0] + 2
+    inputs, heads = structure.obs_rows, structure.heads[0] + 2
     rows = matrix(inputs + 4 * heads + 16, columns, dtype)
     observations, rest = rows[:inputs], rows[inputs:]
     x, x_back = observations, observations

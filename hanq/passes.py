@@ -14,11 +14,12 @@ import numpy as np
 from numba import njit
 
 from hanq.algorithm import CHOICES, NORM_EPSILON
-from hanq.dense import below_forward
+from hanq.dense import TILE, below_forward
 from hanq.kernels import FAST, heads_forward, normed_heads_forward
 from hanq.vector import LANES
 
 NORMS = CHOICES["main_norm"]
+WIDE = int(__import__("os").environ.get("WIDE", 16))  # observations of more numbers are multiplied by their weights in tiles
 LAYER, L2 = NORM_EPSILON["layer"], NORM_EPSILON["l2"]
 
 
@@ -30,11 +31,13 @@ class Structure(NamedTuple):
     last, side by side, the heads' biases. Between two hidden layers lie the weights of the
     second, a row for each feature of it, padded too; what follows those, from its biases on, is
     a network of one hidden layer and no inputs to the functions here, which count rows from there.
+    The weights of wide observations lie below in the same way, though nothing but a product stands between.
     """
 
     obs_dim: int
-    below: int  # rows of what lies below the last hidden layer; 0 where it is the only one
-    inputs: int  # of the last hidden layer: obs_dim, or 0 above another
+    obs_rows: int  # the same, padded to whole tiles where it is wide
+    below: int  # rows of what lies below the last hidden layer, or below its biases; 0 where nothing does
+    inputs: int  # of the last hidden layer: obs_dim, or 0 above another or above a product
     features: int
     batch: int
     heads: tuple  # actions; the metapredictor's outputs, 2 or 0
@@ -54,14 +57,17 @@ def structure_of(network, batch_size):
     """The `Structure` of a network, its `Lengths`, and where in its matrix each parameter lies."""
     algorithm, obs_dim, actions = network.algorithm, network.obs_dim, network.actions
     width = -(-algorithm.hidden_features // LANES) * LANES
-    below, inputs = (obs_dim + 1 + width, 0) if algorithm.hidden_layers == 2 else (0, obs_dim)
+    wide, deep = obs_dim > WIDE, algorithm.hidden_layers == 2
+    obs_rows = -(-obs_dim // len(TILE)) * len(TILE) if wide else obs_dim
+    inputs = 0 if wide or deep else obs_dim
+    below = (obs_rows - inputs) + (1 + width) * deep
     outputs = 2 if algorithm.predictor == "meta" else 0
     kinds = (algorithm.main_norm, algorithm.predictor_norm if outputs else "none")
     layers = [kind == "layer" and algorithm.norm_affine for kind in kinds]
     norm_row = inputs + 1 + actions + outputs
     bias_row = norm_row + 2 * sum(layers)
     structure = Structure(
-        obs_dim, below, inputs, algorithm.hidden_features, batch_size, (actions, outputs), (0, actions),
+        obs_dim, obs_rows, below, inputs, algorithm.hidden_features, batch_size, (actions, outputs), (0, actions),
         tuple(map(NORMS.index, kinds)),
         (norm_row if layers[0] else -1, bias_row - 2 if layers[1] else -1),
         bias_row, below + bias_row - (-(actions + 2) // width), algorithm.norm_first and kinds != ("none", "none"),
@@ -72,7 +78,7 @@ def structure_of(network, batch_size):
              "main_norm.weight": norm_row, "main_norm.bias": norm_row + 1,
              "predictor_norm.weight": bias_row - 2, "predictor_norm.bias": bias_row - 1}  # fmt: skip
     start = {name: below + row for name, row in start.items()}
-    start |= {"hidden_0.bias": obs_dim, "hidden_1.weight": obs_dim + 1, "hidden_1.bias": below}
+    start |= {"hidden_0.bias": obs_rows, "hidden_1.weight": obs_rows + 1, "hidden_1.bias": below}
     places = []
     for name, shape in network.shapes.items():
         if name == "hidden_0.weight":
@@ -83,7 +89,7 @@ def structure_of(network, batch_size):
             place = width * (start[name] + np.arange(shape[0] if len(shape) == 2 else 1)[:, None]) + np.arange(shape[-1])
         places.append(place.ravel())
     shaping = 0 if algorithm.detached_predictor else outputs
-    lengths = Lengths(*((0,) * n for n in (inputs, actions, outputs, actions + outputs, shaping, obs_dim - inputs)))
+    lengths = Lengths(*((0,) * n for n in (inputs, actions, outputs, actions + outputs, shaping, 0 if wide else obs_dim, deep)))
     return structure, lengths, np.concatenate(places)
 
 
@@ -95,7 +101,8 @@ class Lengths(NamedTuple):
     outputs: tuple
     heads: tuple  # both paths'
     shaping: tuple  # the outputs whose gradient goes on into the hidden layer: all, or none
-    below: tuple  # inputs of the first of two hidden layers
+    first: tuple  # inputs of the first hidden layer, none where they are wide
+    second: tuple  # a second hidden layer: one or none
 
 
 @njit(**FAST)
@@ -151,7 +158,7 @@ def forward(structure, net, branch, lengths, wanted):
 
     wanted: a tuple as long as there are heads to compute, the actions' or all.
     """
-    below_forward(net.below, branch.observations, structure.features, lengths.below, branch.below, branch.x)
+    below_forward(net.below, branch.observations, structure.features, lengths.first, lengths.second, branch.below, branch.x)
     x, norms, dots = branch.x, branch.norms, branch.dots
     floor = x.dtype.type(-np.inf if structure.norm_first else 0)
     heads_forward(net.params, x, structure.features, floor, net.heads, lengths.inputs, wanted, dots, branch.moments)

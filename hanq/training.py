@@ -26,6 +26,7 @@ VARIABLES = ("return_", "msbe", "effective_learning_rate", "scale")
 SEGMENT_SECONDS = 1.0  # how long an engine may be away: what Ctrl-C waits for
 CHECKPOINT_SECONDS = 20
 PROGRESS_DELAY = 3  # seconds before a progress bar appears
+MOST_ACTIONS = 64  # of the fused engine, which keeps a sum for each in a register
 FLOAT32 = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
@@ -50,6 +51,9 @@ def train(
     progress: show a bar on any run over a few seconds. checkpoint: a file that is written as
     the run goes on; where it exists the run goes on from it, to bit-identical curves.
 
+    On one kind of processor, and with one version of Numba, the fused engine gives an agent the same bits in every
+    process, on any number of threads, beside any other agents and after any number of stops.
+
     Returns a `Run`. Divergence is a result: its scores are those of its useless policy.
     Raises TypeError or ValueError naming the argument, its value and what is allowed.
     """
@@ -68,7 +72,7 @@ def train(
     agents = agents_of(axes, len(dataset.seeds))
     network = Network(algorithm, dataset.obs_dim, dataset.action_count)
     device = torch_engine.find_device("cpu" if device is None else device)
-    engine = _engine(engine, device, algorithm)(network, agents, dataset, counts["batch_size"], device)
+    engine = _engine(engine, device, network)(network, agents, dataset, counts["batch_size"], device)
     described = axes | counts | {"algorithm": algorithm, "dataset": dataset.digest, "engine": engine.name,
                                  "environment": dataset.environment, "action_count": dataset.action_count}  # fmt: skip
 
@@ -195,16 +199,21 @@ def agents_of(axes, datasets):
     return Agents(columns.pop("seed").astype(np.int64), of_agent, **columns)
 
 
-def _engine(name, device, algorithm):
-    """The engine of that name; "auto" is the fused one on the CPU."""
+def _engine(name, device, network):
+    """The engine of that name; "auto" is the fused one on the CPU, but for more actions than it takes."""
     if name not in ("auto", *ENGINES):
         raise ValueError(f"engine={name!r} is unknown: use one of {('auto', *ENGINES)}")
     fused_applies = device.type == "cpu"
     if name == "fused" and not fused_applies:
         raise ValueError(f"engine='fused' needs the CPU, but device={device.type!r}: use 'torch'")
+    if name == "fused" and network.actions > MOST_ACTIONS:
+        raise ValueError(f"engine='fused' takes at most {MOST_ACTIONS} actions, but there are {network.actions}: use 'torch'")
+    if name == "auto" and fused_applies and network.actions > MOST_ACTIONS:
+        warnings.warn(f"there are more than {MOST_ACTIONS} actions: PyTorch trains, some thirty times slower", stacklevel=3)
+        fused_applies = False
     if name == "auto":
         name = "fused" if fused_applies else "torch"
-    if name == "fused" and algorithm.rate_form == "decays":
+    if name == "fused" and network.algorithm.rate_form == "decays":
         return decays.Engine
     return ENGINES[name]
 

@@ -11,8 +11,8 @@ from numbers import Real
 
 import gymnasium
 import numpy as np
-from numba import njit
 
+from hanq.caching import njit
 from hanq.generator import EVALUATION, random_bits, to_uniform
 
 PENDULUM, ACROBOT, CARTPOLE = range(3)

@@ -53,7 +53,8 @@ def train(
     progress: show a bar on any run over a few seconds. checkpoint: a file that is written as
     the run goes on; where it exists the run goes on from it, to bit-identical curves.
 
-    Returns a `Run`. Divergence is a result: its scores are those of its useless policy.
+    Returns a `Run`. Divergence is a result: its scores are those of its useless policy. What torch and NumPy
+    are set to (no_grad, autocast, seterr, ...) makes no difference.
     Raises TypeError or ValueError naming the argument, its value and what is allowed.
     """
     if not isinstance(algorithm, Algorithm):

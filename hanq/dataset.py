@@ -4,16 +4,18 @@ A `Dataset` holds one dataset of logged transitions a seed, all of one size.
 """
 
 import json
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from math import isfinite
-from numbers import Real
 
 import numpy as np
 import xarray
 
 from hanq import environments, records
+from hanq.arguments import array, check_seeds, lost_digits, positive_integer, shown
 from hanq.environments import PENDULUM
 from hanq.generator import BEHAVIOUR, integer
+from hanq.settings import set_aside
 
 DIMS = {
     "observations": ("seed", "transition", "observation"),
@@ -22,7 +24,8 @@ DIMS = {
     "next_observations": ("seed", "transition", "observation"),
     "terminated": ("seed", "transition"),
 }
-LARGEST_SEED = int(np.iinfo(np.int64).max)
+MOST_ACTIONS = 2**24  # the fused engine keeps an action beside its observations, in float32
+LARGEST_SIZE = 2**32  # of a dataset, see `generator.to_integer`
 TYPES = {"observations": "float32", "actions": "int64", "rewards": "float32",
          "next_observations": "float32", "terminated": "bool"}  # fmt: skip
 
@@ -69,32 +72,30 @@ class Dataset:
         return records.digest(self.to_xarray().drop_attrs())
 
     @classmethod
+    @set_aside()
     def from_arrays(cls, observations, actions, rewards, next_observations, terminated, *,
                     environment=None, action_count=None, seeds=None, provenance=None):  # fmt: skip
         """A dataset of a user's own logged transitions.
 
         observations, next_observations: (size, obs_dim), or (seeds, size, obs_dim) for several
         datasets; actions (integers from 0), rewards, terminated (0 or 1): the same without obs_dim.
+        Each anything that NumPy, PyTorch, pandas or xarray makes of numbers, on any device.
         environment: a name from `hanq.environments`, in which to evaluate; without it scores are NaN.
         action_count: how many actions there are; default: the environment's, else the largest seen
         plus one. seeds: one integer a dataset, default 0, 1, ...
 
-        Raises ValueError naming the argument for wrong shapes, NaN, actions out of range.
+        Raises ValueError naming the argument for wrong shapes, NaN, masked or missing numbers, actions out of
+        range, and integers that float32 cannot tell apart; warns of those that it rounds.
         """
         given = dict(observations=observations, actions=actions, rewards=rewards,
                      next_observations=next_observations, terminated=terminated)  # fmt: skip
-        arrays = {name: _array(name, value) for name, value in given.items()}
+        arrays = {name: _checked(name, value) for name, value in given.items()}
         if arrays["observations"].ndim == 2:
             arrays = {name: value[None] for name, value in arrays.items()}
         _check_shapes(arrays)
         action_count = _check_actions(arrays, environment, action_count)
-        if not np.isin(arrays["terminated"], (0, 1)).all():
-            raise ValueError("terminated holds values other than 0 and 1: use booleans")
-        provenance = dict(provenance or {})
-        try:
-            json.dumps(provenance)
-        except TypeError as error:
-            raise ValueError(f"provenance={provenance} is not plain data: use what JSON has ({error})") from error
+        _check_digits(arrays)
+        provenance = _plain({} if provenance is None else provenance)
         seeds = check_seeds(np.arange(len(arrays["actions"])) if seeds is None else seeds, len(arrays["actions"]))
         arrays = {name: np.array(value, TYPES[name], order="C") for name, value in arrays.items()}  # copies
         return cls(**arrays, seeds=seeds, environment=environment, action_count=action_count,
@@ -137,6 +138,7 @@ def load_dataset(path):
     )  # fmt: skip
 
 
+@set_aside()
 def collect(environment, seeds, *, size=None, episode_length=None, initial_velocity=None):
     """Offline data from uniformly random actions, one dataset a seed (section 11).
 
@@ -152,13 +154,13 @@ def collect(environment, seeds, *, size=None, episode_length=None, initial_veloc
     """
     known = environments.find(environment)
     seeds = check_seeds(seeds)
-    size = positive_integer("size", known.dataset_size if size is None else size)
+    size = positive_integer("size", known.dataset_size if size is None else size, LARGEST_SIZE)
     episode_length = positive_integer("episode_length", known.horizon if episode_length is None else episode_length)
     if known.code == PENDULUM:
         initial_velocity = environments.PENDULUM_MAX_SPEED if initial_velocity is None else initial_velocity
         initial_velocity = environments.speed("initial_velocity", initial_velocity)
     elif initial_velocity is not None:
-        raise ValueError(f"initial_velocity={initial_velocity!r} applies to Pendulum only: leave it out for {environment}")
+        raise ValueError(f"initial_velocity={shown(initial_velocity)} applies to Pendulum only: leave it out for {environment}")
     options = {"x_init": np.pi, "y_init": initial_velocity} if known.code == PENDULUM else None
     single = [_collect_one(known, int(seed), size, episode_length, options) for seed in seeds]
     arrays = {name: np.stack([one[name] for one in single]) for name in DIMS}
@@ -185,19 +187,45 @@ def _collect_one(environment, seed, size, episode_length, options):
     return data
 
 
-def _array(name, value):
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} is ragged: use an array ({error})") from error
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"{name} has dtype {array.dtype}: use numbers")
+def _checked(name, value):
+    """A user's values of one kind; ValueError where one of them is none that it may be."""
+    found = array(name, value)
     limit = np.finfo(np.float32).max if TYPES[name] == "float32" else np.inf
-    bad = ~np.isfinite(array) | (np.abs(array.astype(np.float64)) > limit)
+    bad = ~np.isfinite(found) | (np.abs(found.astype(np.float64)) > limit)
+    _refuse(name, found, bad, "finite numbers, in float32's range")
+    if name == "actions" and found.dtype.kind == "f":
+        _refuse(name, found, found != np.floor(found), "integers from 0")
+    if name == "terminated":
+        _refuse(name, found, ~np.isin(found, (0, 1)), "booleans, or 0 and 1")
+    return found
+
+
+def _refuse(name, values, bad, allowed):
+    """ValueError with the first of the values where `bad` is true."""
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(f"{name} holds {array[where]} at index {where}: use finite numbers, in float32's range")
-    return array
+        raise ValueError(f"{name} holds {values[where]} at index {where}: use {allowed}")
+
+
+def _plain(provenance):
+    """A provenance as it can be saved; ValueError for what is no dict, or holds what JSON has not."""
+    try:
+        if not isinstance(provenance, Mapping):
+            raise TypeError("it is no dict")
+        json.dumps(dict(provenance))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"provenance={shown(provenance)} is not plain data: use a dict of what JSON has ({error})") from error
+    return dict(provenance)
+
+
+def _check_digits(arrays):
+    """Warn, once, where float32 does not hold a whole number's digits."""
+    for name in ("observations", "next_observations", "rewards"):
+        values = arrays[name] if name != "rewards" else arrays[name][..., None]
+        lost = lost_digits(name, values)
+        if lost is not None:
+            warnings.warn(f"{name} holds {lost}, which float32 rounds to {int(np.float32(lost))}", stacklevel=4)
+            return
 
 
 def _check_shapes(arrays):
@@ -213,8 +241,8 @@ def _check_shapes(arrays):
 def _check_actions(arrays, environment, action_count):
     """The number of actions, once every logged action and observation is known to fit."""
     actions = arrays["actions"]
-    if not (actions == np.floor(actions)).all():
-        raise ValueError("actions holds fractions: use integers from 0")
+    if action_count is not None:
+        action_count = positive_integer("action_count", action_count, MOST_ACTIONS + 1)
     if environment is not None:
         known = environments.find(environment)
         if arrays["observations"].shape[2] != known.obs_dim:
@@ -222,31 +250,8 @@ def _check_actions(arrays, environment, action_count):
         if action_count not in (None, known.actions):
             raise ValueError(f"action_count={action_count} contradicts {environment}: it has {known.actions} actions")
         action_count = known.actions
-    action_count = positive_integer("action_count", max(1, int(actions.max()) + 1) if action_count is None else action_count)
-    if actions.min() < 0 or actions.max() >= action_count:
-        worst = int(actions.min() if actions.min() < 0 else actions.max())
-        raise ValueError(f"actions holds {worst}: use integers from 0 to {action_count - 1}")
-    return action_count
-
-
-def check_seeds(seeds, count=None):
-    """The seeds, one or several, as (seeds,) int64; ValueError where they are not `count` distinct ones."""
-    given = list(seeds) if np.iterable(seeds) else [seeds]
-    try:
-        seeds = np.asarray(given)
-    except ValueError as error:
-        raise ValueError(f"seeds={given} is ragged: use distinct integers from 0") from error
-    if seeds.ndim != 1 or len(seeds) == 0 or seeds.dtype.kind not in "iu" or seeds.min() < 0 or seeds.max() > LARGEST_SEED:
-        raise ValueError(f"seeds={seeds.tolist()} is not allowed: use distinct integers from 0 to {LARGEST_SEED}")
-    if len(set(seeds.tolist())) < len(seeds):
-        raise ValueError(f"seeds={seeds.tolist()} repeats a seed: use distinct integers from 0")
-    if count not in (None, len(seeds)):
-        raise ValueError(f"seeds={seeds.tolist()} has {len(seeds)} entries: there are {count} datasets")
-    return seeds.astype(np.int64)
-
-
-def positive_integer(name, value):
-    """The value as an int; ValueError names one that is no whole number of at least 1."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not isfinite(value) or value != int(value) or value < 1:
-        raise ValueError(f"{name}={value!r} is not allowed: use an integer of at least 1")
-    return int(value)
+    least, most = int(actions.min()), int(actions.max())
+    count = action_count or min(max(0, most) + 1, MOST_ACTIONS)
+    if least < 0 or most >= count:
+        raise ValueError(f"actions holds {shown(least if least < 0 else most)}: use integers from 0 to {count - 1}")
+    return count

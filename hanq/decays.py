@@ -7,9 +7,9 @@ the learning rate and both u are moved by one Adam with hyper_lr. The moments of
 from math import sqrt, tanh
 
 import numpy as np
-from numba import njit
 
 from hanq import fused
+from hanq.caching import njit
 from hanq.fused import draw, objective_gradient, semi_gradient, slope_along
 from hanq.kernels import FAST
 from hanq.memory import matrix

@@ -7,12 +7,12 @@ A state is a float64 array of 4 numbers, of which Pendulum uses the first two.
 
 from dataclasses import dataclass
 from math import cos, pi, sin
-from numbers import Real
 
 import gymnasium
 import numpy as np
-from numba import njit
 
+from hanq.arguments import number, shown
+from hanq.caching import njit
 from hanq.generator import EVALUATION, random_bits, to_uniform
 
 PENDULUM, ACROBOT, CARTPOLE = range(3)
@@ -65,16 +65,17 @@ ENVIRONMENTS = {
 
 def find(name):
     """The environment of that name; ValueError names the known ones."""
-    if name not in ENVIRONMENTS:
-        raise ValueError(f"environment={name!r} is unknown: use one of {tuple(ENVIRONMENTS)}")
+    if not isinstance(name, str) or name not in ENVIRONMENTS:
+        raise ValueError(f"environment={shown(name)} is unknown: use one of {tuple(ENVIRONMENTS)}")
     return ENVIRONMENTS[name]
 
 
 def speed(name, value):
     """A pendulum's angular speed as a float, radians a second; ValueError names one that is not allowed."""
-    if not isinstance(value, Real) or not 0 <= value <= PENDULUM_MAX_SPEED:
-        raise ValueError(f"{name}={value!r} is out of range: use a number from 0 to {PENDULUM_MAX_SPEED:g}")
-    return float(value)
+    found = number(value)
+    if found is None or not 0 <= found <= PENDULUM_MAX_SPEED:
+        raise ValueError(f"{name}={shown(value)} is out of range: use a number from 0 to {PENDULUM_MAX_SPEED:g}")
+    return float(found)
 
 
 @njit(cache=True)

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numba
 import numpy as np
-from numba import njit
 
 from hanq import environments
+from hanq.caching import njit
 from hanq.forward import greedy, hidden, highest, layout, predictor_scale, q_values, weights_of, with_affine
 from hanq.sources import VERSION
 from hanq.whole import whole_njit

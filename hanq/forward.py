@@ -8,9 +8,9 @@ from math import exp, isfinite, prod, sqrt
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from hanq.algorithm import CHOICES, NORM_EPSILON
+from hanq.caching import njit
 from hanq.vector import FLAGS
 
 FAST = set(FLAGS)

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-from numba import njit
 
 from hanq.backward import gradient, sort_by_action
+from hanq.caching import njit
 from hanq.generator import MINIBATCH, splitmix64, stream_key, to_integer
 from hanq.kernels import FAST
 from hanq.memory import Branch, Net, matrix, new_below, new_branch, new_net

@@ -8,7 +8,9 @@ Source: SplitMix64 (Steele, Lea and Flood, 2014).
 """
 
 import numpy as np
-from numba import njit, uint64, vectorize
+from numba import uint64
+
+from hanq.caching import njit, vectorize
 
 INITIAL_WEIGHTS, MINIBATCH, EVALUATION, BEHAVIOUR, GAME = range(5)
 

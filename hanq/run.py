@@ -2,6 +2,8 @@
 
 import json
 from dataclasses import asdict, dataclass
+from fractions import Fraction
+from math import inf
 
 import numpy as np
 import torch
@@ -9,6 +11,8 @@ import xarray
 
 from hanq import records, reference
 from hanq.algorithm import Algorithm, Convolution, Network
+from hanq.arguments import array, number, shown
+from hanq.settings import set_aside
 
 GRID = ("learning_rate", "hyper_lr", "target_rate", "discount", "weight_decay")
 
@@ -31,11 +35,12 @@ class Run:
     def algorithm(self):
         return self.network.algorithm
 
+    @set_aside()
     def policy(self, **which):
         """One agent's Q-network as a torch.nn.Module: observations (..., obs_dim) -> (..., actions).
 
         which: seed and grid coordinates; an axis of length 1 may be left out. Rates match within
-        a relative error of 1e-6. Raises ValueError naming a missing or unknown one.
+        a relative error of 1e-6. Raises ValueError naming a missing or unknown one, or what is no number.
         """
         return Policy(self.network, self.parameters.isel(_index(self.parameters, which)).values)
 
@@ -66,11 +71,11 @@ class Policy(torch.nn.Module):
     def __init__(self, network, params):
         super().__init__()
         self.network = network
-        self.params = torch.nn.Parameter(torch.as_tensor(np.array(params, np.float32)))
+        self.params = torch.nn.Parameter(torch.as_tensor(np.array(params, np.float32), device="cpu"))
 
     def forward(self, observations):
         """observations (..., obs_dim), or images (..., channels, height, width) -> Q-values (..., actions)."""
-        observations = torch.as_tensor(observations, dtype=self.params.dtype, device=self.params.device)
+        observations = self.tensor(observations)
         convolutions = self.network.convolutions
         dims, size = (3, convolutions[0].inputs) if convolutions else (1, self.network.obs_dim)  # of one observation
         shape = observations.shape[-dims:]
@@ -82,6 +87,16 @@ class Policy(torch.nn.Module):
         q = reference.q_values(self.network, weights, reference.hidden(self.network, weights, flat))
         return q.reshape(*observations.shape[:-dims], self.network.actions)
 
+    def tensor(self, observations):
+        """Observations as the parameters are; a tensor's gradients flow on."""
+        if not torch.is_tensor(observations):
+            kind = np.float64 if self.params.dtype == torch.float64 else np.float32
+            with np.errstate(all="ignore"):  # what is too small becomes 0, as in torch
+                observations = np.array(array("observations", observations), kind)
+        elif observations.is_complex():
+            raise ValueError(f"observations has dtype {observations.dtype}: use real numbers")
+        return torch.as_tensor(observations, dtype=self.params.dtype, device=self.params.device)
+
 
 def _index(parameters, which):
     """Position along each of (*grid, seed) that the coordinates in `which` name."""
@@ -92,11 +107,15 @@ def _index(parameters, which):
     for axis in (*GRID, "seed"):
         values = parameters[axis].values
         if axis not in which and len(values) > 1:
-            raise ValueError(f"{axis} is missing: use one of {values.tolist()}")
-        wanted = which.get(axis, values[0])
-        nearest = int(np.argmin(np.abs(values - wanted)))
-        tolerance = 0 if axis == "seed" else 1e-6 * abs(values[nearest])
-        if not abs(values[nearest] - wanted) <= tolerance:
-            raise ValueError(f"{axis}={wanted!r} is not in this run: use one of {values.tolist()}")
+            raise ValueError(f"{axis} is missing: use one of {shown(values.tolist())}")
+        given = which.get(axis, values[0])
+        wanted = number(given)
+        if wanted is None:
+            raise ValueError(f"{axis}={shown(given)} is not allowed: use one number of {shown(values.tolist())}")
+        distances = [abs(Fraction(value) - Fraction(wanted)) for value in values.tolist()] if abs(wanted) < inf else [inf]
+        nearest = int(np.argmin(distances))
+        tolerance = 0 if axis == "seed" else 1e-6 * abs(float(values[nearest]))
+        if not distances[nearest] <= tolerance:
+            raise ValueError(f"{axis}={shown(given)} is not in this run: use one of {shown(values.tolist())}")
         index[axis] = nearest
     return index

@@ -14,7 +14,7 @@ CONSTANTS = ("algorithm.py", "reference.py")
 def version():
     """A number for the text of every module that uses Numba, or whose constants are compiled in."""
     texts = {path.name: path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))}
-    compiled = [text for name, text in texts.items() if b"numba" in text or name in CONSTANTS]
+    compiled = [text for name, text in texts.items() if b"numba" in text or b"njit" in text or name in CONSTANTS]
     return int(sha256(b"".join(compiled)).hexdigest()[:15], 16)
 
 

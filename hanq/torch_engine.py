@@ -7,6 +7,7 @@ without Python between its hundred kernels.
 import numpy as np
 import torch
 
+from hanq.arguments import shown
 from hanq.generator import minibatch
 from hanq.population import State
 from hanq.reference import Batch, later_step, step
@@ -20,8 +21,8 @@ def find_device(device):
     there = [name for name, is_available in DEVICES.items() if is_available()]
     try:
         found = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(f"device={device!r} is unknown: use one of {there}") from error
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"device={shown(device)} is unknown: use one of {there}") from error
     if found.type not in there:
         raise ValueError(f"device={device!r} is not available: use one of {there}")
     return found

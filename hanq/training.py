@@ -16,10 +16,12 @@ from tqdm.auto import tqdm
 from hanq import checkpoint as checkpoints
 from hanq import decays, environments, fused, records, torch_engine
 from hanq.algorithm import Algorithm, Network
-from hanq.dataset import Dataset, check_seeds, positive_integer
+from hanq.arguments import array, check_seeds, positive_integer, shown
+from hanq.dataset import Dataset
 from hanq.evaluation import evaluate
 from hanq.population import Agents, initial_state
 from hanq.run import GRID, Run
+from hanq.settings import set_aside
 
 ENGINES = {engine.name: engine for engine in (torch_engine.Engine, torch_engine.CompiledEngine, fused.Engine)}
 VARIABLES = ("return_", "msbe", "effective_learning_rate", "scale")
@@ -30,6 +32,7 @@ MOST_ACTIONS = 64  # of the fused engine, which keeps a sum for each in a regist
 FLOAT32 = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
+@set_aside()
 def train(
     algorithm, dataset, *, learning_rate, hyper_lr=0.0, target_rate=1.0, discount=0.99, weight_decay=0.0,
     seeds=None, gradient_steps=200_000, batch_size=128, eval_every=2_000, eval_episodes=10, eval_velocity=None,
@@ -54,18 +57,19 @@ def train(
     On one kind of processor, and with one version of Numba, the fused engine gives an agent the same bits in every
     process, on any number of threads, beside any other agents and after any number of stops.
 
-    Returns a `Run`. Divergence is a result: its scores are those of its useless policy.
+    Returns a `Run`. Divergence is a result: its scores are those of its useless policy. What torch and NumPy
+    are set to (no_grad, autocast, seterr, ...) makes no difference.
     Raises TypeError or ValueError naming the argument, its value and what is allowed.
     """
     if not isinstance(algorithm, Algorithm):
-        raise TypeError(f"algorithm={algorithm!r} is not an Algorithm: use hanq.DQN, hanq.HANQ, ...")
+        raise TypeError(f"algorithm={shown(algorithm)} is not an Algorithm: use hanq.DQN, hanq.HANQ, ...")
     if not isinstance(dataset, Dataset):
-        raise TypeError(f"dataset={dataset!r} is not a Dataset: use hanq.collect or hanq.Dataset.from_arrays")
+        raise TypeError(f"dataset={shown(dataset)} is not a Dataset: use hanq.collect or hanq.Dataset.from_arrays")
     counts = checked_counts(gradient_steps=gradient_steps, batch_size=batch_size, eval_every=eval_every,
                             eval_episodes=eval_episodes)  # fmt: skip
     counts["eval_velocity"] = _eval_velocity(dataset.environment, eval_velocity)
     if dataset.environment is None:
-        warnings.warn("the dataset names no environment, so score and return_ will be NaN", stacklevel=2)
+        warnings.warn("the dataset names no environment, so score and return_ will be NaN", stacklevel=3)
     values = dict(zip(GRID, (learning_rate, hyper_lr, target_rate, discount, weight_decay), strict=True))
     axes = {name: axis(name, value) for name, value in values.items()}
     axes["seed"] = _agent_seeds(dataset, seeds)
@@ -152,12 +156,12 @@ def segments(engine, state, measure, counts, bar, checkpoint, described, save_ev
 def axis(name, value):
     """One axis of the grid, as float64; ValueError names a value that is not allowed."""
     try:
-        given = np.asarray(value)
-        if given.dtype.kind not in "iuf":
-            raise TypeError(given.dtype)
-        values = np.atleast_1d(given.astype(np.float64))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}={value!r} is not allowed: use a number or a flat sequence of numbers") from error
+        given = array(name, value)
+        if given.dtype.kind == "b":
+            raise ValueError(f"{name} has dtype bool")
+    except ValueError as error:
+        raise ValueError(f"{name}={shown(value)} is not allowed: use a number or a flat sequence of numbers ({error})") from error
+    values = np.atleast_1d(given.astype(np.float64))
     low, high, allowed = 0, FLOAT32[1], "finite numbers of at least 0, in float32's range"
     if name in ("target_rate", "discount"):
         high, allowed = 1, "numbers from 0 to 1"
@@ -167,7 +171,7 @@ def axis(name, value):
         if not (np.isfinite(one) and low <= one <= high):
             raise ValueError(f"{name}={one} is out of range: use {allowed}")
     if values.ndim != 1 or len(values) == 0 or len(np.unique(values)) < len(values):
-        raise ValueError(f"{name}={value!r} is not allowed: use a number or a flat sequence of distinct ones")
+        raise ValueError(f"{name}={shown(value)} is not allowed: use a number or a flat sequence of distinct ones")
     return values
 
 
@@ -185,7 +189,7 @@ def _agent_seeds(dataset, seeds):
     if seeds is None:
         return dataset.seeds
     if len(dataset.seeds) > 1:
-        raise ValueError(f"seeds={seeds!r} needs one dataset shared by all, but there are {len(dataset.seeds)}: "
+        raise ValueError(f"seeds={shown(seeds)} needs one dataset shared by all, but there are {len(dataset.seeds)}: "
                          "leave seeds out, or choose one with dataset.sel")  # fmt: skip
     return check_seeds(seeds)
 
@@ -201,8 +205,8 @@ def agents_of(axes, datasets):
 
 def _engine(name, device, network):
     """The engine of that name; "auto" is the fused one on the CPU, but for more actions than it takes."""
-    if name not in ("auto", *ENGINES):
-        raise ValueError(f"engine={name!r} is unknown: use one of {('auto', *ENGINES)}")
+    if not isinstance(name, str) or name not in ("auto", *ENGINES):
+        raise ValueError(f"engine={shown(name)} is unknown: use one of {('auto', *ENGINES)}")
     fused_applies = device.type == "cpu"
     if name == "fused" and not fused_applies:
         raise ValueError(f"engine='fused' needs the CPU, but device={device.type!r}: use 'torch'")

@@ -9,9 +9,10 @@ differ in the last bits. Private symbols leave nothing to be chosen.
 from functools import partial
 
 from llvmlite.binding import Linkage
-from numba import njit
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
+
+from hanq.caching import njit
 
 
 class WholeLibrary(JITCodeLibrary):

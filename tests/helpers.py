@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import cache
 
+import numpy as np
 import torch
 
 import hanq
@@ -99,3 +100,13 @@ def first_state(params, agents, hyper_second_moment=0.0):
 def small_pendulum(seeds=4):
     """A small collected dataset, made once for the whole suite."""
     return hanq.collect("Pendulum", range(seeds), size=100, episode_length=50)
+
+
+def logged(size=6, obs_dim=3, seeds=None):
+    """Good arguments of from_arrays: plain lists and doubles, as a user has them."""
+    rng, lead = np.random.default_rng(0), () if seeds is None else (seeds,)
+    return dict(
+        observations=rng.normal(size=(*lead, size, obs_dim)), actions=np.broadcast_to(np.arange(size) % 3, (*lead, size)),
+        rewards=rng.normal(size=(*lead, size)), next_observations=rng.normal(size=(*lead, size, obs_dim)),
+        terminated=rng.random((*lead, size)) < 0.3,
+    )  # fmt: skip

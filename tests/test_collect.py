@@ -1,8 +1,14 @@
 """Promise: offline data are what a Gymnasium loop with uniformly random actions logs, one dataset a seed."""
 
+import re
+
 import numpy as np
+import pandas
 import pytest
+import torch
+import xarray
 from helpers import small_pendulum
+from odd_values import ODD, ONE
 from scipy.stats import chisquare, kstest
 
 import hanq
@@ -154,3 +160,33 @@ BAD = [
 def test_a_bad_argument_is_refused_by_name_value_and_what_is_allowed(arguments, message):
     with pytest.raises(ValueError, match=message):
         hanq.collect(**dict(environment="Pendulum", seeds=[0], size=10) | arguments)
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("name", ["environment", "seeds", "size", "episode_length", "initial_velocity"])
+def test_what_is_no_number_or_name_is_refused_in_one_short_line(name, odd):
+    if odd == "None" and name in ("size", "episode_length", "initial_velocity"):  # the default
+        return
+    with pytest.raises(ValueError) as refused:
+        hanq.collect(**dict(environment="Pendulum", seeds=[0], size=2) | {name: ODD[odd]})
+    message = str(refused.value)
+    assert re.match(f"{name}=.*(not allowed|out of range|unknown|repeats).*use", message), message
+    assert len(message) < 900 and "\n" not in message
+
+
+@pytest.mark.parametrize("one", ONE)
+def test_a_number_in_any_wrapping_is_the_number(one):
+    data = hanq.collect("Pendulum", [0], size=ONE[one], episode_length=ONE[one], initial_velocity=ONE[one])
+    assert data.digest == hanq.collect("Pendulum", [0], size=1, episode_length=1, initial_velocity=1).digest
+
+
+@pytest.mark.parametrize("seeds", [np.ma.array([1, 2]), torch.tensor([1, 2]), pandas.Series([1, 2], dtype="Int64"), (1, torch.tensor(2)),
+                                   iter([1, 2]), xarray.DataArray([1, 2]), np.array([1, 2], ">u8"), {1: "a", 2: "b"}])  # fmt: skip
+def test_seeds_in_any_wrapping_are_the_seeds(seeds):
+    assert hanq.collect("Pendulum", seeds, size=1).seeds.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("size", [2**32, 2**62, 1e300])
+def test_a_size_that_minibatches_could_not_draw_from_is_refused(size):
+    with pytest.raises(ValueError, match="size=.* is not allowed: use an integer of at least 1 and below 4294967296"):
+        hanq.collect("Pendulum", [0], size=size)

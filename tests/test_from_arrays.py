@@ -2,19 +2,10 @@
 
 import numpy as np
 import pytest
+from helpers import logged
 
 import hanq
 from hanq.dataset import DIMS
-
-
-def logged(size=6, obs_dim=3, seeds=None):
-    """Good arguments of from_arrays: plain lists and doubles, as a user has them."""
-    rng, lead = np.random.default_rng(0), () if seeds is None else (seeds,)
-    return dict(
-        observations=rng.normal(size=(*lead, size, obs_dim)), actions=np.broadcast_to(np.arange(size) % 3, (*lead, size)),
-        rewards=rng.normal(size=(*lead, size)), next_observations=rng.normal(size=(*lead, size, obs_dim)),
-        terminated=rng.random((*lead, size)) < 0.3,
-    )  # fmt: skip
 
 
 def changed(name, index, value, dtype=float, **arguments):
@@ -72,6 +63,7 @@ def test_actions_that_were_never_logged_can_be_counted():
     assert hanq.Dataset.from_arrays(**changed("actions", slice(None), 0), environment="Pendulum").action_count == 3
 
 
+HUGE = pytest.param(10**5000, id="huge")  # more digits than Python writes out
 nan, inf = float("nan"), float("inf")
 BAD = {
     "observations of 1 dimension": (logged() | dict(observations=np.zeros(6)), r"observations has shape \(6,\): use"),
@@ -88,7 +80,7 @@ BAD = {
     "reward beyond float32": (changed("rewards", 3, 1e39), r"rewards holds"),
     "text": (logged() | dict(rewards=["a"] * 6), r"rewards has dtype .*: use numbers"),
     "ragged": (logged() | dict(observations=[[1, 2, 3], [1]]), r"observations .*"),
-    "fractional action": (changed("actions", 1, 0.5), r"actions holds fractions: use integers from 0"),
+    "fractional action": (changed("actions", 1, 0.5), r"actions holds 0.5 at index \(1,\): use integers from 0"),
     "negative action": (changed("actions", 1, -1, int), r"actions holds -1: use integers from 0"),
     "only negative actions": (changed("actions", slice(None), -2, int), r"actions holds -2: use integers from 0"),
     "action out of range": (changed("actions", 1, 3, int) | dict(action_count=3), r"actions holds 3: use integers from 0 to 2"),
@@ -98,7 +90,7 @@ BAD = {
     "contradictory action_count": (logged() | dict(environment="Pendulum", action_count=4), r"action_count=4 contradicts Pendulum"),
     "no actions": (logged() | dict(action_count=0), r"action_count=0 is not allowed: use an integer of at least 1"),
     "half an action": (logged() | dict(action_count=2.5), r"action_count=2.5 is not allowed"),
-    "terminated of 2": (changed("terminated", 1, 2), r"terminated holds values other than 0 and 1: use booleans"),
+    "terminated of 2": (changed("terminated", 1, 2), r"terminated holds 2.0 at index \(1,\): use booleans, or 0 and 1"),
     "duplicate seeds": (logged(seeds=2) | dict(seeds=[4, 4]), r"seeds=\[4, 4\] repeats a seed: use distinct"),
     "negative seed": (logged(seeds=2) | dict(seeds=[0, -4]), r"seeds=\[0, -4\] is not allowed: use distinct"),
     "too many seeds": (logged(seeds=2) | dict(seeds=[0, 1, 2]), r"seeds=\[0, 1, 2\] has 3 entries: there are 2 datasets"),
@@ -109,6 +101,31 @@ BAD = {
 def test_a_mistake_is_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         hanq.Dataset.from_arrays(**arguments)
+
+
+@pytest.mark.parametrize("value", [10**30, HUGE, 2**24 + 1, "3", True, [3], nan])
+def test_an_action_count_that_no_network_has_is_refused(value):
+    with pytest.raises(ValueError, match="action_count=.* is not allowed: use an integer of at least 1"):
+        hanq.Dataset.from_arrays(**logged(), action_count=value)
+
+
+@pytest.mark.parametrize("value", [2.0**53 + 2, 1e300, 2**24, np.uint64(2**64 - 1), np.longdouble(2) ** 63])
+def test_an_action_beyond_what_an_engine_holds_is_refused(value):
+    with pytest.raises(ValueError, match=r"actions holds (\d+|an integer of 997 bits): use integers from 0 to 16777215"):
+        hanq.Dataset.from_arrays(**changed("actions", 1, value, np.asarray(value).dtype))
+
+
+@pytest.mark.parametrize("value", ["text", 5, [1], {"a": {1}}, {"a": {(0, 1): 2}}])
+def test_a_provenance_that_is_no_plain_dict_is_refused(value):
+    with pytest.raises(ValueError, match="provenance=.* is not plain data: use a dict of what JSON has"):
+        hanq.Dataset.from_arrays(**logged(), provenance=value)
+
+
+@pytest.mark.parametrize("value", [["Pendulum"], {"Pendulum"}, 3, np.array("Pendulum"), "x" * 10**6])
+def test_what_is_no_environments_name_is_refused(value):
+    with pytest.raises(ValueError, match="environment=.* is unknown: use one of") as refused:
+        hanq.Dataset.from_arrays(**logged(), environment=value)
+    assert len(str(refused.value)) < 400
 
 
 def test_a_missing_array_is_named():

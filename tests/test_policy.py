@@ -1,9 +1,16 @@
 """Promise: run.policy is the agent that its labels name, as a torch module of Q-values."""
 
+import re
+from fractions import Fraction
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
 from helpers import ALGORITHMS, HANQ, TORCH, small_pendulum
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from odd_values import CONTAINERS, ODD, ONE
 from plain import q_and_prediction, unflatten
 
 import hanq
@@ -76,6 +83,60 @@ def test_a_missing_unknown_or_absent_axis_is_named(run):
     ]:
         with pytest.raises(ValueError, match=message):
             run.policy(**which)
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("axis", ["seed", "learning_rate", "hyper_lr", "discount"])
+def test_a_label_that_is_no_number_of_this_run_is_refused_in_one_short_line(run, axis, odd):
+    with pytest.raises(ValueError) as refused:
+        run.policy(**dict(seed=0, learning_rate=1e-2, hyper_lr=0.1) | {axis: ODD[odd]})
+    message = str(refused.value)
+    assert re.match(rf"{axis}=.* is not (allowed|in this run): use one .*\[", message) and len(message) < 600 and "\n" not in message
+
+
+@pytest.mark.parametrize("one", ONE)
+def test_a_label_in_any_wrapping_is_the_number(run, one):
+    labels = dict(learning_rate=1e-2, hyper_lr=0.1)
+    expected = run.policy(seed=1, **labels).params
+    assert torch.equal(run.policy(seed=ONE[one], **labels, target_rate=ONE[one]).params, expected)
+
+
+@settings(deadline=None, derandomize=True, max_examples=50)
+@given(st.sampled_from([2**53, 2**62]), st.integers(-2, 2), st.sampled_from([int, float, Fraction, np.int64, np.float64]))
+def test_seeds_are_matched_exactly(base, offset, kind):
+    run = seeded(base)
+    wanted = kind(base + offset)
+    if wanted in (base, base + 1):
+        expected = run.parameters.sel(seed=int(wanted)).values.ravel()
+        np.testing.assert_array_equal(run.policy(seed=wanted).params.detach(), expected)
+    else:
+        with pytest.raises(ValueError, match="seed=.* is not in this run"):
+            run.policy(seed=wanted)
+
+
+@cache
+def seeded(base):
+    return train(data=small_pendulum().sel([0]), seeds=[base + 1, base], learning_rate=1e-2, hyper_lr=0.0)
+
+
+@pytest.mark.parametrize("contain", CONTAINERS.values(), ids=CONTAINERS.keys())
+def test_observations_in_whatever_holds_numbers_give_the_same_q_values(run, contain):
+    policy = run.policy(seed=0, learning_rate=1e-2, hyper_lr=0.1)
+    observations = np.array([[0, 1, 2], [3, 0, 1]])
+    torch.testing.assert_close(policy(contain(observations)), policy(torch.tensor(observations)), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("observations", [np.ma.array([1.0, 2, 3], mask=[False, True, False]), ["1", "2", "3"], [1j, 0, 0], None,
+                                          torch.tensor([1j, 0, 0]), [None, 1, 2]])  # fmt: skip
+def test_observations_that_are_no_numbers_or_masked_are_refused(run, observations):
+    with pytest.raises(ValueError, match="observations (is|has|holds) .*: use"):
+        run.policy(seed=0, learning_rate=1e-2, hyper_lr=0.1)(observations)
+
+
+def test_observations_may_need_gradients(run):
+    observations = torch.ones(2, 3, requires_grad=True)
+    run.policy(seed=0, learning_rate=1e-2, hyper_lr=0.1)(observations).sum().backward()
+    assert observations.grad.abs().sum() > 0
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS.values(), ids=ALGORITHMS.keys())

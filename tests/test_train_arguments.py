@@ -2,13 +2,17 @@
 
 import re
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
+import pandas
 import pytest
 import torch
+import xarray
 from helpers import DQN, small_pendulum
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from odd_values import ODD, ONE
 
 import hanq
 from hanq import torch_engine
@@ -16,6 +20,48 @@ from hanq import torch_engine
 nan, inf = float("nan"), float("inf")
 RATES = ["learning_rate", "hyper_lr", "target_rate", "discount", "weight_decay"]
 COUNTS = ["gradient_steps", "batch_size", "eval_every", "eval_episodes"]
+
+
+ALLOWED_NONE = ("eval_velocity", "seeds", "device")  # which then have a default
+NUMBERS = [*RATES, *COUNTS, "eval_velocity"]
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("name", [*NUMBERS, "seeds", "engine", "device", "algorithm", "dataset"])
+def test_what_is_no_number_or_name_is_refused_in_one_short_line(name, odd):
+    if odd == "None" and name in ALLOWED_NONE:
+        return
+    data = small_pendulum().sel([0])
+    with pytest.raises(TypeError if name in ("algorithm", "dataset") else ValueError) as refused:
+        train(**dict(dataset=data) | {name: ODD[odd]})
+    message = str(refused.value)
+    assert re.match(f"{name}=.*(is not|out of range|unknown|repeats).*use", message), message
+    assert len(message) < 900 and "\n" not in message
+
+
+@pytest.mark.parametrize("one", ONE)
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_number_in_any_wrapping_is_the_number(name, one):
+    counts = dict(gradient_steps=1, eval_every=1, dataset=small_pendulum().sel([0]))
+    expected, run = (train(**counts | {name: value}) for value in (1, ONE[one]))
+    np.testing.assert_array_equal(run.parameters, expected.parameters)
+    assert run.curves[RATES].coords.equals(expected.curves[RATES].coords)
+    assert [run.curves.attrs[count] for count in (*COUNTS, "eval_velocity")] == [
+        expected.curves.attrs[count] for count in (*COUNTS, "eval_velocity")
+    ]
+
+
+@pytest.mark.parametrize("value", [2**63, 10**30, 1e19, 2.0**70])
+@pytest.mark.parametrize("name", COUNTS)
+def test_a_count_beyond_64_bits_is_refused(name, value):
+    assert_refused(f"{name}=.* is not allowed", "at least 1 and below 9223372036854775808", **{name: value})
+
+
+@pytest.mark.parametrize("rates", [np.ma.array([0.5, 1.0]), pandas.Series([0.5, 1.0]), pandas.array([0.5, 1.0], "Float64"),
+                                   torch.tensor([0.5, 1.0], requires_grad=True).bfloat16(), [torch.tensor(0.5), np.float32(1)],
+                                   xarray.DataArray([0.5, 1.0]), (Fraction(1, 2), 1)])  # fmt: skip
+def test_rates_in_any_wrapping_are_an_axis(rates):
+    assert train(learning_rate=rates, gradient_steps=1, eval_every=1).curves.learning_rate.values.tolist() == [0.5, 1.0]
 
 
 def train(**changes):

@@ -77,5 +77,10 @@ def bellman_error(engine, params):
         errors.append((taken - target).square())
         if network.algorithm.predictor != "none":
             scales.append(reference.predictor(network, weights, before_relu)[0][..., 0])
-    error = torch.cat(errors, 1).double().mean(1).cpu().numpy()
-    return error, torch.cat(scales, 1).double().mean(1).cpu().numpy() if scales else np.ones_like(error)
+    error = mean(errors)
+    return error, mean(scales) if scales else np.ones_like(error)
+
+
+def mean(parts):
+    """Mean over all transitions of parts (agents, transitions), (agents,) float64: on the CPU, for MPS has no float64."""
+    return torch.cat(parts, 1).cpu().double().mean(1).numpy()

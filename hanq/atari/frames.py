@@ -22,9 +22,9 @@ import xarray
 from tqdm.auto import tqdm
 
 from hanq import records
+from hanq.arguments import check_seeds, positive_integer
 from hanq.atari import game
 from hanq.atari.network import FRAMES, SIDE
-from hanq.dataset import check_seeds, positive_integer
 from hanq.generator import BEHAVIOUR, GAME, integer
 
 GAMES = 8  # games a block: seeding loads the ROM, which takes as long as 200 steps

@@ -16,6 +16,7 @@ from hanq.atari.game import SEAQUEST
 from hanq.atari.network import seaquest_network
 from hanq.population import initial_state
 from hanq.run import GRID, Run
+from hanq.settings import set_aside
 from hanq.training import agents_of, axis, checked_counts, labelled, labelled_parameters, progress_bar, segments
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
@@ -42,7 +43,7 @@ class Engine(torch_engine.Engine):
                 frames = [pictures.to(self.device) for pictures in frames]
         kinds = dict(stack_rows=torch.int64, actions=torch.int64, rewards=torch.float32, terminated=torch.float32)
         columns = {
-            name: torch.stack([torch.as_tensor(getattr(member, name), dtype=kind) for member in dataset.members]).to(self.device)
+            name: torch.stack([torch.as_tensor(getattr(member, name), dtype=kind, device=self.device) for member in dataset.members])
             for name, kind in kinds.items()
         }
         return frames, columns
@@ -88,6 +89,7 @@ def precision_of(precision, device):
             setting.allow_tf32 = value
 
 
+@set_aside()
 def train(
     algorithm, dataset, *, learning_rate, hyper_lr=0.0, target_rate=1.0, discount=0.99,
     gradient_steps=1_000_000, batch_size=128, eval_every=10_000, eval_episodes=10, eval_steps=SEAQUEST.horizon,

@@ -1,0 +1,145 @@
+"""What a user passes in, checked: numbers, counts, seeds, arrays. A refusal names argument, value and what is allowed."""
+
+from fractions import Fraction
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+
+LARGEST_SEED = int(np.iinfo(np.int64).max)
+LONGEST = 200  # characters of a value in a message
+PLAIN = {bool, int, float, np.float64, np.float32, np.int64}  # what a list may hold that need not be looked at
+EXACT = 2**24, 2**53  # up to here float32 and float64 hold every whole number
+ONES_OWN = (torch.float16, torch.float32, torch.float64)  # floats that NumPy has too
+
+
+def shown(value):
+    """A value in one line of a message, its middle left out where it is long."""
+    if isinstance(value, int) and value.bit_length() > 4 * LONGEST:  # Python writes out no more than 4,300 digits
+        return f"an integer of {value.bit_length()} bits"
+    if isinstance(value, list | tuple | set | frozenset | dict) and len(value) > LONGEST:
+        return f"a {type(value).__name__} of {len(value)}"
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # a user's own class may raise anything
+        text = f"a {type(value).__name__}"
+    half = LONGEST // 2 - 3
+    return text if len(text) <= LONGEST else f"{text[:half]} ... {text[-half:]}"
+
+
+def number(value):
+    """A real number as an int, Fraction or float, also out of NumPy, torch or xarray; None where it is none, and for bool."""
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item") and not isinstance(value, np.ma.MaskedArray):
+        try:
+            value = value.item()
+        except (RuntimeError, TypeError):  # a tensor without data
+            return None
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return None
+    return int(value) if isinstance(value, Integral) else value if isinstance(value, Fraction) else float(value)
+
+
+def positive_integer(name, value, below=2**63):
+    """The value as an int; ValueError names one that is no whole number of at least 1."""
+    found = number(value)
+    if found is None or not 1 <= found < below or found != int(found):
+        raise ValueError(f"{name}={shown(value)} is not allowed: use an integer of at least 1 and below {below}")
+    return int(found)
+
+
+def check_seeds(seeds, count=None):
+    """The seeds, one or several, as (seeds,) int64; ValueError where they are not `count` distinct ones."""
+    allowed = f"use distinct integers from 0 to {LARGEST_SEED}"
+    single = isinstance(seeds, str | bytes) or not np.iterable(seeds)
+    given = [seeds] if single else seeds if hasattr(seeds, "__array__") else list(seeds)
+    try:
+        found = array("seeds", given)
+    except ValueError as error:
+        raise ValueError(f"seeds={shown(seeds)} is not allowed: {allowed} ({error})") from error
+    if found.ndim != 1 or len(found) == 0 or found.dtype.kind not in "iu" or found.min() < 0 or found.max() > LARGEST_SEED:
+        raise ValueError(f"seeds={shown(seeds)} is not allowed: {allowed}")
+    if len(np.unique(found)) < len(found):
+        raise ValueError(f"seeds={shown(seeds)} repeats a seed: {allowed}")
+    if count not in (None, len(found)):
+        raise ValueError(f"seeds={shown(seeds)} has {len(found)} entries: there are {count} datasets")
+    return found.astype(np.int64)
+
+
+def array(name, value):
+    """A user's numbers as a NumPy array of bool, integers or floats; ValueError names what is none, masked or missing.
+
+    Tensors may be on any device, need gradients and be of any float type; objects may be numbers.
+    """
+    value = unwrapped(name, value)
+    try:
+        found = np.asarray(value)
+    except Exception as error:  # other libraries' arrays raise what they like
+        raise ValueError(f"{name} is ragged, or no array: use an array of numbers ({error})") from error
+    if found.dtype.kind == "O":
+        found = of_objects(name, found)
+    if found.dtype.kind not in "biuf":
+        raise ValueError(f"{name} has dtype {found.dtype}: use numbers")
+    return found
+
+
+def unwrapped(name, value, index=()):
+    """The value with each tensor and masked array in it as an array; index: where in the user's lists it lies."""
+    if isinstance(value, torch.Tensor):
+        return of_tensor(name, value)
+    if isinstance(value, np.ma.MaskedArray):
+        masked = np.argwhere(np.ma.getmaskarray(value)) if value.dtype.names is None else []
+        if len(masked) > 0:
+            where = (*index, *(int(i) for i in masked[0]))
+            raise ValueError(f"{name} is masked at index {where}: use numbers throughout, or leave such transitions out")
+        return value.data
+    if isinstance(value, list | tuple) and not {type(one) for one in value} <= PLAIN:
+        return [unwrapped(name, one, (*index, i)) for i, one in enumerate(value)]
+    return value
+
+
+def of_tensor(name, tensor):
+    """A tensor's numbers on the CPU; what is narrower than NumPy's floats becomes float32."""
+    try:
+        if tensor.is_floating_point() and tensor.dtype not in ONES_OWN:
+            tensor = tensor.float()
+        return tensor.numpy(force=True)
+    except (RuntimeError, TypeError) as error:  # sparse, without data, quantised
+        raise ValueError(f"{name} is a tensor that has no plain numbers: use a dense one ({error})") from error
+
+
+def of_objects(name, objects):
+    """An array of Python's objects as one of numbers."""
+    values = []
+    for where, one in np.ndenumerate(objects):
+        found = int(one) if isinstance(one, bool | np.bool_) else number(one)
+        try:
+            values.append(found if isinstance(found, int) and abs(found) < 2**63 else float(found))
+        except (TypeError, ValueError, OverflowError) as error:
+            if objects.ndim == 0:
+                raise ValueError(f"{name} is a {type(one).__name__}: use an array of numbers") from error
+            raise ValueError(f"{name} holds {shown(one)} at index {where}: use numbers") from error
+    return np.array(values).reshape(objects.shape)
+
+
+def lost_digits(name, values):
+    """A whole number among the values (..., columns) that float32 rounds, or None where there is none.
+
+    ValueError where two numbers of one column become the same. What is float32 already was rounded knowingly; and
+    fractions, or floats so large that all of them are whole, are measurements.
+    """
+    if values.dtype.kind == "b" or values.dtype.itemsize <= 2 or values.dtype == np.float32:
+        return None
+    for column in values.reshape(-1, values.shape[-1]).T:
+        large = np.unique(column[(column > EXACT[0]) | (column < -EXACT[0])])
+        if values.dtype.kind == "f" and not ((column == np.rint(column)).all() and (np.abs(large) <= EXACT[1]).all()):
+            continue
+        rounded = large.astype(np.float32)
+        same = np.flatnonzero(rounded[1:] == rounded[:-1])
+        if len(same) > 0:
+            one, other = (int(value) for value in large[same[0] : same[0] + 2])
+            raise ValueError(f"{name} holds {one} and {other}, which are one number in float32: use numbers up to {EXACT[0]}, "
+                             "such as differences, or float32 where that is meant")  # fmt: skip
+        for value, single in zip(large.tolist(), rounded.tolist(), strict=True):
+            if value != single:
+                return int(value)
+    return None

@@ -139,7 +139,7 @@ class CapturedStep:
                 self._step(engine)
         ordinary.wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, stream=aside):  # its own choice is one for all devices
             self._step(engine)
         return graph
 

@@ -25,25 +25,29 @@ class StandIn:
     """Two GPUs' state, and what has happened on them."""
 
     def __init__(self):
-        self.free, self.current, self.capturing = 2**30, 0, False
+        self.free, self.total, self.current, self.capturing = 2**30, 2**31, 0, False
         self.seconds_a_move = 0.0  # of anything larger than a few indices
         self.up, self.down = 0, 0  # bytes moved to the devices and from them
-        self.captured_on, self.replays, self.waits = [], 0, 0
+        self.captured_on, self.usual_stream, self.replays, self.waits = [], None, 0, 0
         self.autocasts = []  # (device type, whether enabled)
 
     @contextlib.contextmanager
     def device(self, device):
-        index = torch.device(device).index
+        index = device if isinstance(device, int) else device.index
         before, self.current = self.current, self.current if index is None else index
         try:
             yield
         finally:
             self.current = before
 
+    def stream(self):
+        return SimpleNamespace(device=self.current, wait_stream=lambda other: None)
+
     @contextlib.contextmanager
-    def graph(self, graph):
-        """Record what happens within."""
-        self.captured_on.append(self.current)
+    def graph(self, graph, stream=None):
+        """Record what happens within; without a stream of its own, on the one that the first such graph made, as in torch."""
+        self.usual_stream = self.usual_stream or self.stream()
+        self.captured_on.append((stream or self.usual_stream).device)
         self.capturing = True
         try:
             with graph:
@@ -128,11 +132,10 @@ def installed():
 
         return outside
 
-    stream = SimpleNamespace(wait_stream=lambda other: None)
     functions = dict(
         device=stand_in.device, graph=stand_in.graph, synchronize=stand_in.wait, CUDAGraph=lambda: Graph(stand_in),
-        Stream=lambda: stream, current_stream=lambda: stream, stream=lambda stream: contextlib.nullcontext(),
-        mem_get_info=lambda device: (stand_in.free, 2**31), empty_cache=lambda: None, device_count=lambda: 2,
+        Stream=stand_in.stream, current_stream=stand_in.stream, stream=lambda stream: stand_in.device(stream.device),
+        mem_get_info=lambda device: (stand_in.free, stand_in.total), empty_cache=lambda: None, device_count=lambda: 2,
         get_device_name=lambda device: "a stand-in", reset_peak_memory_stats=lambda device: None,
         max_memory_reserved=lambda device: stand_in.up,
     )  # fmt: skip

@@ -123,9 +123,10 @@ def test_segments_do_not_shrink_where_moving_the_state_takes_long(gpu, monkeypat
 
 
 def test_the_capture_is_on_the_engines_own_device(gpu):
-    engine, start = engine_of("cuda:1")
-    engine.advance(start, 2)
-    assert gpu.captured_on == [1] and gpu.current == 0
+    for device in ("cuda", "cuda:1", "cuda:0"):
+        engine, start = engine_of(device)
+        engine.advance(start, 2)
+    assert gpu.captured_on == [0, 1, 0] and gpu.current == 0
 
 
 def test_a_gpu_that_is_not_there_is_refused(gpu):

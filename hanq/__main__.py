@@ -1,4 +1,5 @@
-"""The command line: `python -m hanq list`, `reproduce table1 --env Pendulum`, `ledger --csv`, `seaquest`, `table5`, `check-gpu`, `bench`."""
+"""The command line: `python -m hanq list`, `reproduce table1 --env Pendulum`, `ledger --csv`, `seaquest`, `table5`, `bench`,
+`check-gpu`."""
 
 import argparse
 import signal

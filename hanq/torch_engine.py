@@ -24,8 +24,9 @@ def find_device(device):
         raise ValueError(f"device={device!r} is unknown: use one of {there}") from error
     if found.type not in there:
         raise ValueError(f"device={device!r} is not available: use one of {there}")
-    if found.type == "cuda" and (found.index or 0) >= (count := torch.cuda.device_count()):
-        raise ValueError(f"device={device!r} is not available: use one of {[f'cuda:{i}' for i in range(count)]}")
+    gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    if found.type == "cuda" and found.index is not None and str(found) not in gpus:
+        raise ValueError(f"device={device!r} is not available: use one of {gpus}")
     return found
 
 

@@ -74,8 +74,11 @@ def combined(runs):
     attrs: those of the last run, the seconds of all, and what else differs among them in `trainings`.
     """
     curves = xarray.concat([run.curves for run in runs], "learning_rate")
-    trainings = [{name: run.curves.attrs[name] for name in ORIGIN if name in run.curves.attrs} | {"learning_rate": run.curves.learning_rate.item()}
-                 for run in runs]  # fmt: skip
+    trainings = [
+        {name: run.curves.attrs[name] for name in ORIGIN if name in run.curves.attrs}
+        | {"learning_rate": run.curves.learning_rate.item()}
+        for run in runs
+    ]
     curves.attrs = runs[-1].curves.attrs | {
         "protocol": "grid", "trainings": json.dumps(trainings),
         "wall_seconds": round(sum(training["wall_seconds"] for training in trainings), 3),

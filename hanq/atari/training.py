@@ -94,7 +94,7 @@ def release_memory():
 
 @contextmanager
 def precision_of(precision, device):
-    """float32 as it is; with tensor cores' TF32; or layers in bfloat16 and all else in float32."""
+    """float32 as it is; with tensor cores' TF32; or layers in bfloat16 and all else in float32 (see `reference.linear`)."""
     settings = torch.backends.cuda.matmul, torch.backends.cudnn
     before = [setting.allow_tf32 for setting in settings]
     try:
@@ -120,8 +120,8 @@ def train(
     algorithm: an `Algorithm`; its hidden layers are Seaquest's. dataset: a `FrameDataset`. learning_rate,
     hyper_lr, target_rate, discount, gradient_steps, batch_size, eval_every, eval_episodes, checkpoint, progress:
     as in `hanq.train`. eval_steps: actions after which a game is cut off. device: "auto" is a GPU if there is one.
-    precision: one of `PRECISIONS`, of training only: evaluation is in float32. compiled: whether through torch.compile. log: a CSV file of the
-    curves so far, replaced at each evaluation.
+    precision: one of `PRECISIONS`, of training only: evaluation is in float32. compiled: whether through torch.compile.
+    log: a CSV file of the curves so far, replaced at each evaluation.
 
     Returns a `Run` labelled as `hanq.train` labels it; msbe and scale are means over a fixed sample of the dataset.
     Raises TypeError or ValueError naming the argument, its value and what is allowed.

@@ -1,6 +1,6 @@
 """How fast Seaquest is here, beside what the arithmetic allows: `python -m hanq bench --atari`.
 
-Every figure is the best of several repetitions of some seconds each. The limit is the machine's matrix
+Every figure is the best of several repetitions; steps are timed in calls of half a second or more. The limit is the machine's matrix
 product in float32 over the arithmetic of a step; convolutions reach less of it.
 """
 

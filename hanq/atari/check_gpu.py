@@ -33,7 +33,7 @@ AGREES = {True: "agrees", False: "DIFFERS"}
 
 def add_arguments(parser):
     """The command's own arguments, on an argparse parser."""
-    parser.add_argument("--device", default="cuda", help="cuda, cuda:1, ...; cpu to try the command")
+    parser.add_argument("--device", default="cuda", help="cuda, cuda:1, ...; cpu, with few agents, to try the command")
     parser.add_argument("--agents", type=int, nargs="+", default=AGENTS, help="how many to time side by side")
 
 

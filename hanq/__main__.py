@@ -1,4 +1,5 @@
-"""The command line: `python -m hanq list`, `reproduce table1 --env Pendulum`, `ledger --csv`, `seaquest`, `table5`, `bench`."""
+"""The command line: `python -m hanq list`, `reproduce table1 --env Pendulum`, `ledger --csv`, `seaquest`, `table5`, `bench`,
+`check-gpu`."""
 
 import argparse
 import signal
@@ -6,13 +7,14 @@ import sys
 
 from hanq import bench, environments, ledger, protocol
 from hanq.atari import bench as atari_bench
+from hanq.atari import check_gpu
 from hanq.atari import command as seaquest
 from hanq.atari import table5
 from hanq.training import ENGINES
 
 
 def main(arguments=None):
-    """Run one command; a bad argument ends with its message and exit status 2, Ctrl-C with 130."""
+    """Run one command, whose exit status is 0 unless it says another; a bad argument ends with its message and 2, Ctrl-C with 130."""
     parser = argparse.ArgumentParser(prog="python -m hanq", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="the tables and figures that can be repeated")
@@ -27,17 +29,17 @@ def main(arguments=None):
     compare.add_argument("--results", default="book/results", help="folder of the result files")
     seaquest.add_arguments(commands.add_parser("seaquest", help="train on Seaquest's frames; stop it, start it again"))
     table5.add_arguments(commands.add_parser("table5", help="the paper's Table 5 on Seaquest; stop it, start it again"))
+    check_gpu.add_arguments(commands.add_parser("check-gpu", help="whether a GPU trains rightly, and how long Table 5 will take"))
     speed = commands.add_parser("bench", help="time the engines against what one would otherwise run")
     speed.add_argument("--atari", action="store_true", help="Seaquest's steps and frames a second instead")
     options = parser.parse_args(arguments)
     try:
-        RUN[options.command](options)
+        return RUN[options.command](options) or 0
     except (ValueError, OSError) as error:
         parser.error(str(error))
     except KeyboardInterrupt:
         print("stopped" + "; the same command goes on" * (options.command in RESUMED), file=sys.stderr)
         return 130
-    return 0
 
 
 def show_list(options):
@@ -73,6 +75,7 @@ RUN = {
     "ledger": show_ledger,
     "seaquest": seaquest.run,
     "table5": table5.run,
+    "check-gpu": check_gpu.run,
     "bench": lambda options: (atari_bench if options.atari else bench).main(),
 }
 RESUMED = ("reproduce", "seaquest", "table5")  # these save as they go

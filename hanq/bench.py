@@ -44,7 +44,8 @@ def engine_microseconds(engine, algorithm, data, agents, steps, hyper_lr=0.0, ta
         target_rate * ones, DISCOUNT * ones, 0 * ones,
     )  # fmt: skip
     network = Network(algorithm, data.obs_dim, data.action_count)
-    running, state = engine(network, population, data, BATCH), initial_state(network, population)
+    running = engine(network, population, data, BATCH)
+    state = running.advance(initial_state(network, population), 1)  # where the engine holds it
     return 1e6 * least_seconds(lambda: running.advance(state, steps)) / agents / steps
 
 

@@ -28,7 +28,8 @@ class Batch(NamedTuple):
 def linear(weights, layer, inputs):
     """One linear layer an agent: (agents, batch, inputs) -> (agents, batch, outputs)."""
     bias = weights[f"{layer}.bias"][:, None]  # (agents, 1, outputs)
-    return torch.baddbmm(bias, inputs, weights[f"{layer}.weight"].mT)
+    outputs = torch.baddbmm(bias, inputs, weights[f"{layer}.weight"].mT)
+    return outputs.to(bias.dtype)  # under autocast the layer alone is in bfloat16, not the norms and losses that follow
 
 
 def hidden(network, weights, observations):

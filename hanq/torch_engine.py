@@ -25,7 +25,18 @@ def find_device(device):
         raise ValueError(f"device={shown(device)} is unknown: use one of {there}") from error
     if found.type not in there:
         raise ValueError(f"device={device!r} is not available: use one of {there}")
+    gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    if found.type == "cuda" and found.index is not None and str(found) not in gpus:
+        raise ValueError(f"device={device!r} is not available: use one of {gpus}")
     return found
+
+
+def wait(device):
+    """Until the device has done what it was given: a GPU is given its work ahead of time."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 class Engine:
@@ -39,7 +50,8 @@ class Engine:
         self.network, self.batch_size, self.size = network, batch_size, dataset.size
         self.device = torch.device(device)
         self.hypergradients = bool((agents.hyper_lr > 0).any())
-        self.seeds, self.seed_of_agent = np.unique(agents.seeds, return_inverse=True)
+        self.seeds, seed_of_agent = np.unique(agents.seeds, return_inverse=True)
+        self.seed_of_agent = torch.as_tensor(seed_of_agent, device=self.device)
         self.agents = to_torch(agents, self.device)
         self.transitions = self.load(dataset)
         self.first_step, self.later_step = step, self.compiled(later_step)
@@ -50,23 +62,26 @@ class Engine:
         return Batch(*(torch.as_tensor(getattr(dataset, name), device=self.device) for name in Batch._fields))
 
     def indices(self, first_step, steps):
-        """What consecutive gradient steps learn from, each (agents, batch): a function of the agent's seed."""
+        """What consecutive gradient steps learn from, each (seeds, batch): agents that share a seed share it."""
         indices = minibatch(self.seeds, np.arange(first_step, first_step + steps), self.size, self.batch_size)
-        return torch.as_tensor(indices[:, self.seed_of_agent], device=self.device)
+        return torch.as_tensor(indices, device=self.device)
 
     def gather(self, index):
-        """The transitions at `index`, (agents, batch), of each agent's dataset."""
+        """The transitions at `index`, (seeds, batch), of each agent's dataset: (agents, batch, ...)."""
+        index = index[self.seed_of_agent]
         batch = Batch(*(values[self.agents.datasets[:, None], index] for values in self.transitions))
         return batch._replace(terminated=batch.terminated.to(batch.rewards.dtype))
 
     def capturable(self):
-        """Whether all that a step needs is on a GPU."""
+        """Whether all that a step needs is on a GPU. (A CUDA graph counts in float64, which MPS lacks.)"""
         return self.device.type == "cuda"
 
     def advance(self, state, steps):
-        """`steps` gradient steps on from a state of NumPy arrays, to another."""
-        end, indices = state.gradient_step + steps, self.indices(state.gradient_step + 1, steps)
-        state = to_torch(state, self.device)
+        """`steps` gradient steps on, to a state that stays on the device: `to_numpy` takes it from there.
+
+        state: as this gave it, or of NumPy arrays.
+        """
+        indices, state = self.indices(state.gradient_step + 1, steps), to_torch(state, self.device)
         if state.gradient_step == 0 and steps > 0:
             state = self.first_step(self.network, self.agents, state, self.gather(indices[0]), self.hypergradients)
             indices = indices[1:]
@@ -76,8 +91,8 @@ class Engine:
         else:
             for index in indices:
                 state = self.later_step(self.network, self.agents, state, self.gather(index), self.hypergradients)
-        arrays = (value.cpu().numpy() if torch.is_tensor(value) else value for value in state)
-        return State(*arrays)._replace(gradient_step=end)
+        wait(self.device)
+        return state
 
 
 class CompiledEngine(Engine):
@@ -87,47 +102,52 @@ class CompiledEngine(Engine):
 
 
 class CapturedStep:
-    """`later_step` between tensors that stay where they are: a CUDA graph, or on a CPU the same without one."""
+    """`later_step` as a CUDA graph, between tensors that stay where they are.
+
+    It does not hold its engine, which holds it: a circle would keep the memory of both until Python's collector runs.
+    """
 
     def __init__(self, engine, state, index):
-        self.engine, self.index = engine, index.clone()
+        self.device, self.index = engine.device, index.clone()
         count = torch.tensor(state.gradient_step, dtype=torch.float64, device=engine.device)
         self.state = State(count, *(tensor.clone() for tensor in state[1:]))
-        self.launch = self._graph().replay if engine.device.type == "cuda" else self._step
+        with torch.cuda.device(self.device):  # streams and graphs belong to the current device
+            self.graph = self._captured(engine)
 
     def advance(self, state, indices):
-        """A gradient step for each of `indices`, (steps, agents, batch), on from `state`, to another."""
+        """A gradient step for each of `indices`, (steps, seeds, batch), on from `state`, to another."""
         for held, value in zip(self.state, state, strict=True):
             held.copy_(torch.as_tensor(value))
-        for index in indices:
-            self.index.copy_(index)
-            self.launch()
-        return State(*(tensor.clone() for tensor in self.state))
+        with torch.cuda.device(self.device):
+            for index in indices:
+                self.index.copy_(index)
+                self.graph.replay()
+        tensors = (tensor.clone() for tensor in self.state[1:])  # Ctrl-C may come in the midst of the next steps
+        return State(state.gradient_step + len(indices), *tensors)
 
-    def _step(self):
+    def _step(self, engine):
         """One gradient step of the tensors held."""
-        engine = self.engine
         batch = engine.gather(self.index)
         after = engine.later_step(engine.network, engine.agents, self.state, batch, engine.hypergradients)
         for held, value in zip(self.state, after, strict=True):
             held.copy_(value)
 
-    def _graph(self):
+    def _captured(self, engine):
         """The step as a graph, by the recipe in PyTorch's notes on CUDA; it leaves the state a few steps on."""
         ordinary, aside = torch.cuda.current_stream(), torch.cuda.Stream()
         aside.wait_stream(ordinary)
         with torch.cuda.stream(aside):
             for _ in range(WARM_UP):
-                self._step()
+                self._step(engine)
         ordinary.wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self._step()
+        with torch.cuda.graph(graph, stream=aside):  # its own choice is one for all devices
+            self._step(engine)
         return graph
 
 
 def to_torch(record, device):
-    """A NamedTuple of arrays as one of tensors, its floats in single precision."""
+    """A NamedTuple of arrays as one of tensors, its floats in single precision; what is no array stays as it is."""
 
     def convert(value):
         if not isinstance(value, np.ndarray):
@@ -135,3 +155,8 @@ def to_torch(record, device):
         return torch.as_tensor(value, dtype=torch.float32 if value.dtype.kind == "f" else None, device=device)
 
     return type(record)(*map(convert, record))
+
+
+def to_numpy(record):
+    """A NamedTuple of tensors as one of NumPy arrays; what is no tensor stays as it is."""
+    return type(record)(*(value.cpu().numpy() if torch.is_tensor(value) else value for value in record))

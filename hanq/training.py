@@ -110,9 +110,9 @@ def progress_bar(steps, progress):
 def segments(engine, state, measure, counts, bar, checkpoint, described, save_every, report=None):
     """Advance, evaluate and save by turns; (state, history, wall_seconds) at the end.
 
-    measure: state -> return_, msbe and scale, each (agents,). described: what must agree for a
-    checkpoint to be this run's, by name. save_every: seconds between checkpoints. report: called with
-    the history, each (evaluations, agents), as it grows.
+    state: of NumPy arrays, here and at the end. measure: such a state -> return_, msbe and scale, each
+    (agents,). described: what must agree for a checkpoint to be this run's, by name. save_every: seconds
+    between checkpoints. report: called with the history, each (evaluations, agents), as it grows.
     """
     wall_seconds, fingerprint = 0.0, _fingerprint(described)
     history = {name: np.empty((0, len(state.params))) for name in VARIABLES}
@@ -126,19 +126,20 @@ def segments(engine, state, measure, counts, bar, checkpoint, described, save_ev
 
     def save():
         if checkpoint is not None:
-            checkpoints.save(checkpoint, state, history, wall_seconds, fingerprint)
+            checkpoints.save(checkpoint, torch_engine.to_numpy(state), history, wall_seconds, fingerprint)
 
     try:
         while state.gradient_step < counts["gradient_steps"]:
             start = time.monotonic()
             ends = (every - state.gradient_step % every, counts["gradient_steps"] - state.gradient_step)
             steps = min(segment, *ends)
-            state_after = engine.advance(state, steps)
+            state_after = engine.advance(state, steps)  # where the engine holds it: moving it may take longer than the steps
             segment = max(1, int(steps * SEGMENT_SECONDS / (time.monotonic() - start + 1e-9)))
             history_after = history
             if state_after.gradient_step % every == 0:
-                measured = measure(state_after)
-                measured["effective_learning_rate"] = state_after.learning_rate
+                arrays = torch_engine.to_numpy(state_after)
+                measured = measure(arrays)
+                measured["effective_learning_rate"] = arrays.learning_rate
                 history_after = {name: np.vstack([history[name], measured[name]]) for name in VARIABLES}
             seconds_after = wall_seconds + time.monotonic() - start
             state, history, wall_seconds = state_after, history_after, seconds_after  # together: Ctrl-C saves these
@@ -150,7 +151,7 @@ def segments(engine, state, measure, counts, bar, checkpoint, described, save_ev
                 last_save = time.monotonic()
     finally:
         save()
-    return state, history, wall_seconds
+    return torch_engine.to_numpy(state), history, wall_seconds
 
 
 def axis(name, value):

@@ -16,6 +16,7 @@ from hanq import reference
 from hanq.atari.network import seaquest_network, step_gflop
 from hanq.generator import minibatch
 from hanq.population import Agents, initial_parameters, initial_state
+from hanq.torch_engine import to_numpy
 
 ROWS = {
     "DQN": hanq.DQN,
@@ -152,7 +153,7 @@ def test_the_engines_steps_are_those_of_a_plain_agent_on_the_datas_own_stacks():
     agents = some_agents([2, 1, 2])
     engine = some_engine(hanq.HANQ, agents)
     start = initial_state(engine.network, agents)
-    found = engine.advance(start, 3)
+    found = to_numpy(engine.advance(start, 3))
     for i, seed in enumerate(agents.seeds):
         data = small_frames().members[seed - 1]
         theta = torch.as_tensor(start.params[i]).clone().requires_grad_()

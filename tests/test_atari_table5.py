@@ -61,6 +61,7 @@ def test_a_row_is_one_file_of_its_grid_that_says_where_each_part_comes_from(resu
     assert Algorithm(**json.loads(result.attrs["algorithm"])) == HANQ
     trainings = json.loads(result.attrs["trainings"])
     assert [training["learning_rate"] for training in trainings] == RATES
+    assert {(training["frames"], training["cuda_graph"]) for training in trainings} == {("on disk", "none")}
     assert result.attrs["wall_seconds"] == pytest.approx(sum(training["wall_seconds"] for training in trainings), abs=1e-3)
     assert result.attrs["protocol"] == "grid" and result.attrs["gradient_steps"] == 2 and result.attrs["device"] == "cpu"
     alone = load_run(next(folder.glob("HANQ-learning_rate=0.001-*.nc")))

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from hanq.atari import bench, evaluation, game, training
 from hanq.atari.evaluation import Evaluation, bellman_error, greedy, play
 from hanq.atari.network import seaquest_network
 from hanq.population import initial_parameters, initial_state
+from hanq.torch_engine import to_numpy
 
 TINY = dict(learning_rate=1e-4, hyper_lr=0.1, batch_size=4, eval_every=2, eval_episodes=1, eval_steps=15, progress=False)
 
@@ -118,7 +120,7 @@ def test_bfloat16_is_nearly_float32_and_leaves_no_setting_behind(monkeypatch):
     states = []
     for precision in ("float32", "bfloat16"):
         engine = some_engine(hanq.HANQ, agents, precision=precision)
-        states.append(engine.advance(initial_state(engine.network, agents), 1))
+        states.append(to_numpy(engine.advance(initial_state(engine.network, agents), 1)))
     ours, theirs = (state.first_moment[0] for state in states)  # a tenth of the gradient
     assert ours.dtype == theirs.dtype == np.float32 and not np.array_equal(ours, theirs)
     assert np.corrcoef(ours, theirs)[0, 1] > 0.99
@@ -242,5 +244,14 @@ def test_msbe_is_that_of_q_alone_on_a_fixed_sample_of_each_agents_own_data(name,
 
 def test_the_benchmark_times_both_sides(monkeypatch):
     monkeypatch.setattr(bench, "BATCH", 2)
-    assert bench.steps_a_second(hanq.HANQ, small_frames(), torch.device("cpu"), hyper_lr=0.1, steps=1) > 0
+    assert bench.steps_a_second(*bench.population(hanq.HANQ, small_frames(), torch.device("cpu"), hyper_lr=0.1), seconds=0.01) > 0
     assert bench.matmul_gflops(torch.device("cpu"), size=64) > 0
+
+
+def test_what_a_call_costs_by_itself_is_not_in_the_speed_of_a_step():
+    class Slow:
+        def advance(self, state, steps):
+            time.sleep(0.05 + 0.001 * steps)
+            return state
+
+    assert 700 < bench.steps_a_second(Slow(), "state", seconds=0.4) < 1_000  # two steps a call would show 38

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from hanq.algorithm import CHOICES, DQN, DQN_L2N, DQN_LN, HANQ, PQN, SSANQ, SSAQ, Algorithm
 from hanq.population import Agents, State
+from hanq.torch_engine import to_numpy
 
 NORMS = CHOICES["main_norm"]
 VARIANTS = {"DQN": DQN, "DQN-LN": DQN_LN, "DQN-L2N": DQN_L2N, "PQN": PQN, "SSAQ": SSAQ, "SSANQ": SSANQ, "HANQ": HANQ}
@@ -63,8 +64,8 @@ def test_parameters_agree_with_reference_after_1_10_and_200_steps(name):
     ours, theirs, start = engines(replace(VARIANTS[name], hidden_features=24), agents, batch_size=20)
     state_of_ours = state_of_theirs = start
     for end in (1, 10, *range(20, 201, 10)):
-        before_last = theirs.advance(state_of_theirs, end - 1 - state_of_theirs.gradient_step)
-        state_of_theirs = theirs.advance(before_last, 1)
+        before_last = to_numpy(theirs.advance(state_of_theirs, end - 1 - state_of_theirs.gradient_step))
+        state_of_theirs = to_numpy(theirs.advance(before_last, 1))
         assert_one_step_agrees(ours.advance(before_last, 1), state_of_theirs, agents)
         state_of_ours = ours.advance(state_of_ours, end - state_of_ours.gradient_step)
         distance = difference(state_of_ours, state_of_theirs, start)
@@ -77,7 +78,7 @@ def test_parameters_agree_with_reference_after_1_10_and_200_steps(name):
 def test_networks_of_the_papers_size_agree_with_reference(name):
     agents = grid(weight_decay=0.0)
     ours, theirs, start = engines(VARIANTS[name], agents, batch_size=128)
-    assert (difference(ours.advance(start, 50), theirs.advance(start, 50), start) < 1e-3).all()
+    assert (difference(ours.advance(start, 50), to_numpy(theirs.advance(start, 50)), start) < 1e-3).all()
 
 
 def algorithms(**fixed):
@@ -98,7 +99,7 @@ def test_any_algorithm_of_any_size_agrees_with_reference(fields, width, batch_si
     agents = grid(hyper_lr=(0.0, HYPER_LR[fields["rate_form"]]))
     ours, theirs, state = engines(Algorithm(hidden_features=width, **fields), agents, batch_size, *sizes)
     for _ in range(4):
-        after = theirs.advance(state, 1)
+        after = to_numpy(theirs.advance(state, 1))
         assert_one_step_agrees(ours.advance(state, 1), after, agents)
         state = after
 
@@ -161,7 +162,7 @@ def test_nan_spreads_as_in_the_reference_and_stays_in_its_agent(name):
     params = start.params.copy()
     params[2, 0] = np.nan
     broken = start._replace(params=params, target_params=params)
-    mine, after = ours.advance(broken, 3), theirs.advance(broken, 3)
+    mine, after = ours.advance(broken, 3), to_numpy(theirs.advance(broken, 3))
     assert np.isnan(mine.params[2]).mean() > 0.3
     np.testing.assert_array_equal(np.isnan(mine.params), np.isnan(after.params))
     healthy = ours.advance(start, 3).params
@@ -172,7 +173,7 @@ def test_nan_spreads_as_in_the_reference_and_stays_in_its_agent(name):
 def test_a_learning_rate_that_diverges_ends_in_numbers_or_nan_as_in_the_reference():
     agents = grid(learning_rate=1e30, weight_decay=0.0)
     ours, theirs, start = engines(replace(DQN, hidden_features=24), agents, 20)
-    mine, after = ours.advance(start, 4), theirs.advance(start, 4)
+    mine, after = ours.advance(start, 4), to_numpy(theirs.advance(start, 4))
     np.testing.assert_array_equal(np.isfinite(mine.params).all(1), np.isfinite(after.params).all(1))
 
 

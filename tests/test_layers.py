@@ -20,7 +20,7 @@ LAYERS = [
     ["scores", "plots"],
     ["paper", "variations", "tuning"],
     ["protocol", "ledger"],
-    ["bench", "bench_jax", "atari.bench", "atari.command", "atari.table5"],
+    ["bench", "bench_jax", "atari.bench", "atari.check_gpu", "atari.command", "atari.table5"],
     ["__main__"],
 ]  # fmt: skip
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}

@@ -1,6 +1,6 @@
 """How fast Seaquest is here, beside what the arithmetic allows: `python -m hanq bench --atari`.
 
-Every figure is the best of several repetitions of some seconds each. The limit is the machine's matrix
+Every figure is the best of several repetitions; steps are timed in calls of half a second or more. The limit is the machine's matrix
 product in float32 over the arithmetic of a step; convolutions reach less of it.
 """
 
@@ -17,15 +17,10 @@ from hanq.atari.network import seaquest_network, step_gflop
 from hanq.atari.training import Engine, find_device
 from hanq.bench import least_seconds
 from hanq.population import Agents, initial_state
+from hanq.torch_engine import wait
 
 BATCH, TRANSITIONS, SIZE = 128, 4_000, 2_048
 LINE = "{:<50} {:>10} {:>10}"
-
-
-def finished(device):
-    """Wait until the device has done what it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def matmul_gflops(device, size=SIZE):
@@ -34,18 +29,25 @@ def matmul_gflops(device, size=SIZE):
 
     def product():
         a @ a
-        finished(device)
+        wait(device)
 
     return 2 * size**3 / least_seconds(product) / 1e9
 
 
-def steps_a_second(algorithm, data, device, agents=1, hyper_lr=0.0, precision="float32", steps=2):
-    """Gradient steps a second of each of `agents` side by side, on one dataset."""
+def population(algorithm, data, device, agents=1, hyper_lr=0.0, precision="float32"):
+    """(the engine of `agents` side by side on one dataset, their state after a few steps)"""
     ones = np.ones(agents)
-    population = Agents(np.arange(agents), 0 * np.arange(agents), 1e-4 * ones, hyper_lr * ones, ones, 0.99 * ones, 0 * ones)
+    described = Agents(np.arange(agents), 0 * np.arange(agents), 1e-4 * ones, hyper_lr * ones, ones, 0.99 * ones, 0 * ones)
     network = seaquest_network(algorithm, game.SEAQUEST.actions)
-    engine = Engine(network, population, data, BATCH, device, precision)
-    state = engine.advance(initial_state(network, population), 1)  # the first step moves no learning rate
+    engine = Engine(network, described, data, BATCH, device, precision)
+    return engine, engine.advance(initial_state(network, described), 2)  # the first step moves no learning rate; then the capture
+
+
+def steps_a_second(engine, state, seconds=1.0):
+    """Gradient steps a second of each agent, in calls of half of `seconds` or more, beside which a call itself costs little."""
+    steps, start = 1, time.perf_counter()
+    while engine.advance(state, steps) and time.perf_counter() - start < seconds / 2:
+        steps, start = 2 * steps, time.perf_counter()
     return steps / least_seconds(lambda: engine.advance(state, steps))
 
 
@@ -65,9 +67,9 @@ def main():
               f"at most {gflops / gflop:.1f} steps a second")  # fmt: skip
         print(LINE.format("gradient steps a second, of all agents together", "steps", "GFLOP/s"))
         for name, algorithm, agents in (("DQN-LN", DQN_LN, 1), ("HANQ", HANQ, 1), ("HANQ, 4 agents side by side", HANQ, 4)):
-            rate = agents * steps_a_second(algorithm, data, device, agents)
+            rate = agents * steps_a_second(*population(algorithm, data, device, agents))
             print(LINE.format(name, f"{rate:.2f}", f"{rate * gflop:.0f}"), flush=True)
-        rate = steps_a_second(HANQ, data, device, hyper_lr=0.1)
+        rate = steps_a_second(*population(HANQ, data, device, hyper_lr=0.1))
         print(LINE.format("HANQ, residual hypergradient", f"{rate:.2f}", ""))
-        rate = steps_a_second(HANQ, data, device, precision="bfloat16")
+        rate = steps_a_second(*population(HANQ, data, device, precision="bfloat16"))
         print(LINE.format("HANQ in bfloat16", f"{rate:.2f}", f"{rate * gflop:.0f}"))

@@ -65,7 +65,7 @@ def bellman_error(engine, params):
     Over a fixed sample of each agent's dataset: the minibatch of gradient step 0, which is no step of training.
     """
     network, weights = engine.network, engine.network.views(params)
-    index = minibatch(engine.seeds, [0], engine.size, SAMPLE)[0, engine.seed_of_agent]
+    index = minibatch(engine.seeds, [0], engine.size, SAMPLE)[0]  # (seeds, transitions)
     errors, scales = [], []
     for part in torch.as_tensor(index, device=engine.device).split(CHUNK, 1):
         batch = engine.gather(part)

@@ -18,7 +18,7 @@ from hanq.training import axis
 
 ROWS = {paper.file_name(name): row for (name, _), row in paper.SEAQUEST.items()}
 SHOWN = ("seaquest-HANQ", "seaquest-DQN-LN")  # results that keep their best agent, 3.5 MB each: the book shows them playing
-ORIGIN = ("command", "commit", "date", "machine", "device", "engine", "wall_seconds")
+ORIGIN = ("command", "commit", "date", "machine", "device", "engine", "frames", "cuda_graph", "wall_seconds")
 
 
 def add_arguments(parser):
@@ -74,8 +74,11 @@ def combined(runs):
     attrs: those of the last run, the seconds of all, and what else differs among them in `trainings`.
     """
     curves = xarray.concat([run.curves for run in runs], "learning_rate")
-    trainings = [{name: run.curves.attrs[name] for name in ORIGIN} | {"learning_rate": run.curves.learning_rate.item()}
-                 for run in runs]  # fmt: skip
+    trainings = [
+        {name: run.curves.attrs[name] for name in ORIGIN if name in run.curves.attrs}
+        | {"learning_rate": run.curves.learning_rate.item()}
+        for run in runs
+    ]
     curves.attrs = runs[-1].curves.attrs | {
         "protocol": "grid", "trainings": json.dumps(trainings),
         "wall_seconds": round(sum(training["wall_seconds"] for training in trainings), 3),

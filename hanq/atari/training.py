@@ -3,8 +3,10 @@
 import ctypes
 import json
 import platform
+import warnings
 from contextlib import contextmanager
 from dataclasses import asdict
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -23,6 +25,7 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
 CHECKPOINT_SECONDS = 120  # 34 MB an agent each time
 RELEASE_STEPS = 500  # gradient steps between releases of freed memory
 SHARE_OF_MEMORY = 0.5  # of what the device has free, that frames may take
+ON_DEVICE = WeakKeyDictionary()  # {dataset: {device: its frames there}}: moved once for several trainings
 
 
 class Engine(torch_engine.Engine):
@@ -36,11 +39,9 @@ class Engine(torch_engine.Engine):
 
     def load(self, dataset):
         """Columns on the device, and each seed's frames there too, if all of them fit, else on disk."""
-        frames = [torch.from_numpy(member.frames) for member in dataset.members]
-        if self.device.type == "cuda":
-            free, _ = torch.cuda.mem_get_info(self.device)
-            if sum(pictures.nbytes for pictures in frames) < SHARE_OF_MEMORY * free:
-                frames = [pictures.to(self.device) for pictures in frames]
+        frames = frames_on(dataset, self.device) if self.device.type == "cuda" else None
+        self.frames_on_device = frames is not None
+        frames = frames or [torch.from_numpy(member.frames) for member in dataset.members]
         kinds = dict(stack_rows=torch.int64, actions=torch.int64, rewards=torch.float32, terminated=torch.float32)
         columns = {
             name: torch.stack([torch.as_tensor(getattr(member, name), dtype=kind, device=self.device) for member in dataset.members])
@@ -49,16 +50,18 @@ class Engine(torch_engine.Engine):
         return frames, columns
 
     def gather(self, index):
-        """The transitions at `index`, (agents, batch), of each agent's dataset; pictures stay uint8."""
+        """The transitions at `index`, (seeds, batch), of each agent's dataset: (agents, batch, ...); pictures stay uint8."""
         frames, columns = self.transitions
+        index = index[self.seed_of_agent]
         batch = {name: values[self.agents.datasets[:, None], index] for name, values in columns.items()}
-        rows = batch.pop("stack_rows").to(frames[0].device)  # (agents, batch, 5)
+        rows = batch.pop("stack_rows")  # (agents, batch, 5)
+        rows = rows if self.frames_on_device else rows.cpu()
         pictures = torch.stack([frames[of][row] for of, row in zip(self.dataset_of_agent, rows, strict=True)])
-        pictures = pictures.to(self.device)  # (agents, batch, 5, 84, 84)
+        pictures = pictures if self.frames_on_device else pictures.to(self.device)  # (agents, batch, 5, 84, 84)
         return reference.Batch(observations=pictures[:, :, :-1], next_observations=pictures[:, :, 1:], **batch)
 
     def capturable(self):
-        return self.transitions[0][0].device.type == "cuda"
+        return self.frames_on_device
 
     def advance(self, state, steps):
         with precision_of(self.precision, self.device):
@@ -66,6 +69,22 @@ class Engine(torch_engine.Engine):
         if state.gradient_step // RELEASE_STEPS < after.gradient_step // RELEASE_STEPS:
             release_memory()
         return after
+
+
+def frames_on(dataset, device):
+    """Each seed's frames on a GPU, where they stay as long as the dataset does; None, with a warning, if they do not fit."""
+    kept = ON_DEVICE.setdefault(dataset, {})
+    if device not in kept:
+        frames = [torch.from_numpy(member.frames) for member in dataset.members]
+        torch.cuda.empty_cache()  # what earlier trainings have freed is free
+        size, (free, _) = sum(pictures.nbytes for pictures in frames), torch.cuda.mem_get_info(device)
+        if size > SHARE_OF_MEMORY * free:
+            warnings.warn(f"the frames take {size / 1e9:.1f} GB and {device} has {free / 1e9:.1f} GB free, of which they may take "
+                          f"{SHARE_OF_MEMORY:.0%}: they stay on disk, and steps go without a CUDA graph, which is slow; "
+                          "use fewer seeds at a time", stacklevel=2)  # fmt: skip
+            return None
+        kept[device] = [pictures.to(device) for pictures in frames]
+    return kept[device]
 
 
 def release_memory():
@@ -76,7 +95,7 @@ def release_memory():
 
 @contextmanager
 def precision_of(precision, device):
-    """float32 as it is; with tensor cores' TF32; or layers in bfloat16 and all else in float32."""
+    """float32 as it is; with tensor cores' TF32; or layers in bfloat16 and all else in float32 (see `reference.linear`)."""
     settings = torch.backends.cuda.matmul, torch.backends.cudnn
     before = [setting.allow_tf32 for setting in settings]
     try:
@@ -103,8 +122,8 @@ def train(
     algorithm: an `Algorithm`; its hidden layers are Seaquest's. dataset: a `FrameDataset`. learning_rate,
     hyper_lr, target_rate, discount, gradient_steps, batch_size, eval_every, eval_episodes, checkpoint, progress:
     as in `hanq.train`. eval_steps: actions after which a game is cut off. device: "auto" is a GPU if there is one.
-    precision: one of `PRECISIONS`, of training only. compiled: whether through torch.compile. log: a CSV file of the
-    curves so far, replaced at each evaluation.
+    precision: one of `PRECISIONS`, of training only: evaluation is in float32. compiled: whether through torch.compile.
+    log: a CSV file of the curves so far, replaced at each evaluation.
 
     Returns a `Run` labelled as `hanq.train` labels it; msbe and scale are means over a fixed sample of the dataset.
     Raises TypeError or ValueError naming the argument, its value and what is allowed.
@@ -132,7 +151,12 @@ def train(
             with records.atomic(log) as partial:
                 curves_of(history, 0.0).to_dataframe().reset_index().to_csv(partial, index=False)
 
-    measure = Evaluation(engine, counts["eval_episodes"], counts["eval_steps"])
+    evaluation = Evaluation(engine, counts["eval_episodes"], counts["eval_steps"])
+
+    def measure(state):
+        with precision_of("float32", device):  # torch's own default has TF32 in convolutions
+            return evaluation(state)
+
     with progress_bar(counts["gradient_steps"], progress) as bar:
         state, history, wall_seconds = segments(engine, initial_state(network, agents), measure, counts, bar, checkpoint,
                                             described, CHECKPOINT_SECONDS, report)  # fmt: skip
@@ -144,7 +168,7 @@ def find_device(device, precision):
     if precision not in PRECISIONS:
         raise ValueError(f"precision={precision!r} is unknown: use one of {PRECISIONS}")
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = "cuda" if torch_engine.DEVICES["cuda"]() else "cpu"
     device = torch_engine.find_device(device)
     if precision == "tf32" and device.type != "cuda":
         raise ValueError("precision='tf32' needs a GPU: use one of ('float32', 'bfloat16') on the CPU")
@@ -161,7 +185,9 @@ def provenance(algorithm, dataset, engine):
         "dataset_digest": dataset.digest,
         "transitions": dataset.size,
         "engine": engine.name,
-        "device": torch.cuda.get_device_name(engine.device) if on_gpu else "cpu",
+        "device": torch.cuda.get_device_name(engine.device) if on_gpu else engine.device.type,
+        "frames": "on the device" if engine.frames_on_device else "on disk",
+        "cuda_graph": "of the whole step" if engine.capturable() else "none",
         "precision": engine.precision,
         "threads": torch.get_num_threads(),
         "msbe_sample": f"{SAMPLE} transitions of each dataset, the same at every evaluation",

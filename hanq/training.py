@@ -6,7 +6,6 @@ import time
 import warnings
 from dataclasses import asdict
 from hashlib import sha256
-from pathlib import Path
 
 import numba
 import numpy as np
@@ -14,7 +13,7 @@ import xarray
 from tqdm.auto import tqdm
 
 from hanq import checkpoint as checkpoints
-from hanq import decays, environments, fused, records, torch_engine
+from hanq import decays, environments, files, fused, records, torch_engine
 from hanq.algorithm import Algorithm, Network
 from hanq.dataset import Dataset, check_seeds, positive_integer
 from hanq.evaluation import evaluate
@@ -29,9 +28,13 @@ PROGRESS_DELAY = 3  # seconds before a progress bar appears
 FLOAT32 = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
+class Usual(int):
+    """A default that adapts to what is asked for, where the same number from a user would not."""
+
+
 def train(
     algorithm, dataset, *, learning_rate, hyper_lr=0.0, target_rate=1.0, discount=0.99, weight_decay=0.0,
-    seeds=None, gradient_steps=200_000, batch_size=128, eval_every=2_000, eval_episodes=10, eval_velocity=None,
+    seeds=None, gradient_steps=200_000, batch_size=128, eval_every=Usual(2_000), eval_episodes=10, eval_velocity=None,
     engine="auto", device=None, progress=True, checkpoint=None,
 ):  # fmt: skip
     """Train one agent for every seed and every point of the grid, all at once.
@@ -41,7 +44,7 @@ def train(
     (l2, as torch.optim.Adam has it): each a number or a sequence; their product is the grid.
     seeds: the agents' seeds, where one dataset is shared by all; default: each dataset's own.
     gradient_steps, batch_size: length of training; transitions a step.
-    eval_every, eval_episodes: gradient steps between evaluations; greedy episodes in each.
+    eval_every, eval_episodes: gradient steps between evaluations, where left out at most gradient_steps; greedy episodes in each.
     eval_velocity: Pendulum only, how fast their starts may be, radians a second: 1 is Gymnasium's,
     the default 8 is every speed that there is, as in the data. Elsewhere starts are Gymnasium's.
     engine: "torch" (reference), "torch-compiled" (the same through torch.compile), "fused"
@@ -76,7 +79,7 @@ def train(
         return evaluate(network, agents, dataset, state, counts["eval_episodes"], counts["eval_velocity"])
 
     state = initial_state(network, agents)
-    with progress_bar(counts["gradient_steps"], progress) as bar:
+    with files.locked("checkpoint", checkpoint) as checkpoint, progress_bar(counts["gradient_steps"], progress) as bar:
         state, history, wall_seconds = segments(engine, state, measure, counts, bar, checkpoint, described, CHECKPOINT_SECONDS)
     attrs = _provenance(algorithm, dataset, counts, engine, wall_seconds)
     environment = dataset.environment and environments.find(dataset.environment)
@@ -86,8 +89,11 @@ def train(
 
 def checked_counts(**counts):
     """The counts as integers by name; ValueError names one that is not allowed."""
+    adapts = isinstance(counts["eval_every"], Usual)
     counts = {name: positive_integer(name, value) for name, value in counts.items()}
     every, steps = counts["eval_every"], counts["gradient_steps"]
+    if adapts:
+        return counts | {"eval_every": min(every, steps)}
     if every > steps:
         raise ValueError(f"eval_every={every} is more than gradient_steps={steps}: nothing would be evaluated")
     return counts
@@ -108,7 +114,7 @@ def segments(engine, state, measure, counts, bar, checkpoint, described, save_ev
     """
     wall_seconds, fingerprint = 0.0, _fingerprint(described)
     history = {name: np.empty((0, len(state.params))) for name in VARIABLES}
-    if checkpoint is not None and Path(checkpoint).exists():
+    if checkpoint is not None and checkpoint.exists():
         state, history, wall_seconds = checkpoints.load(checkpoint, fingerprint)
         if state.gradient_step > counts["gradient_steps"]:
             raise ValueError(f"checkpoint={str(checkpoint)!r} is at gradient step {state.gradient_step}: "
@@ -211,7 +217,7 @@ def _engine(name, device, algorithm):
 
 def _fingerprint(described):
     """A checksum by name; training longer is the same run."""
-    kinds = {np.ndarray: np.ndarray.tolist, Algorithm: Algorithm.canonical}
+    kinds = {np.ndarray: np.ndarray.tolist, Algorithm: Algorithm.essential}
     plain = {name: kinds.get(type(value), lambda value: value)(value) for name, value in described.items()}
     plain.pop("gradient_steps")
     return {name: sha256(json.dumps(value).encode()).hexdigest()[:16] for name, value in plain.items()}
@@ -223,6 +229,7 @@ def _provenance(algorithm, dataset, counts, engine, wall_seconds):
         "environment": dataset.environment or "",
         "dataset": json.dumps(dataset.provenance),
         "dataset_digest": dataset.digest,
+        "dataset_seeds": json.dumps(dataset.seeds.tolist()),
         "engine": engine.name,
         "threads": numba.config.NUMBA_NUM_THREADS,
         "wall_seconds": round(wall_seconds, 3),

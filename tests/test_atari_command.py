@@ -52,7 +52,7 @@ def test_a_command_that_is_terminated_saves_what_it_has(tmp_path):
 @pytest.mark.parametrize(("arguments", "named"), [
     (["--learning-rate", "-1"], "learning_rate=-1.0"),
     (["--target-rate", "2"], "target_rate=2.0"),
-    (["--steps", "5"], "eval_every=10000 is more than gradient_steps=5"),
+    (["--steps", "5", "--eval-every", "10000"], "eval_every=10000 is more than gradient_steps=5"),
     (["--transitions", "0"], "transitions=0"),
     (["--device", "tpu"], "device='tpu'"),
     (["--precision", "half"], "precision='half'"),

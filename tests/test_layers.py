@@ -12,11 +12,11 @@ import hanq
 
 PACKAGE = Path(hanq.__file__).parent
 LAYERS = [
-    ["algorithm", "environments", "generator", "records", "population", "sources", "torso"],
+    ["algorithm", "environments", "files", "generator", "records", "population", "sources", "torso"],
     ["dataset", "reference", "torch_engine", "forward", "evaluation", "fused", "decays", "kernels", "backward", "passes", "dense",
      "memory", "optimiser", "vector", "checkpoint", "atari.network", "atari.game", "atari.frames", "atari.evaluation"],
     ["run", "training", "atari.training"],
-    ["scores", "plots"],
+    ["finished", "scores", "plots"],
     ["paper", "variations", "tuning"],
     ["protocol", "ledger"],
     ["bench", "bench_jax", "atari.bench", "atari.command", "atari.table5"],

@@ -35,6 +35,17 @@ def test_a_result_file_is_intact_and_says_where_it_comes_from(path):
         assert found.attrs["dataset_digest"] and found.attrs["protocol"] in ("tuned", "grid")
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_no_attribute_holds_a_folder_of_the_machine_that_made_the_file(path):
+    for name, value in records.load(path).attrs.items():
+        assert not re.search(r"(?<![\w.)])(/|~|[A-Za-z]:\\)\w", str(value)), (name, value)
+
+
+@pytest.mark.parametrize("name", DONE)
+def test_reproduce_takes_a_committed_file_as_done(name):
+    assert protocol._is_done(DONE[name]._replace(path=FOLDER / f"{name}.nc"))
+
+
 def test_there_are_no_files_but_those_of_experiments():
     assert {path.stem for path in FILES} == {*DONE, *(f"{name}-tuning" for name in TUNED), *PLAYED}
     assert {path.suffix for path in FOLDER.iterdir()} == {".nc"}

@@ -29,13 +29,12 @@ def compare(folder="results"):
         raise FileNotFoundError(f"folder={str(folder)!r} is not there: use the folder of the result files")
     found = []
     for score in paper.numbers().itertuples(index=False):
-        line = dict(zip(COLUMNS, score, strict=False))
+        line = dict(zip(COLUMNS, score, strict=False)) | {"protocol": "", "overlap": "", "file": "", "seeds": 0}
         for stem, row in results_of(score):
             path = folder / f"{stem}.nc"
             line |= ours(path, row, score) if path.exists() else {}
         found.append(line)
-    table = pandas.DataFrame(found, columns=[*COLUMNS, *GRID, "norm_first", "core_seconds"])
-    return table.fillna({"protocol": "", "overlap": "", "file": "", "seeds": 0}).astype({"seeds": int})
+    return pandas.DataFrame(found, columns=[*COLUMNS, *GRID, "norm_first", "core_seconds"])
 
 
 def results_of(score):

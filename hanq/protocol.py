@@ -75,7 +75,7 @@ def reproduce(name, out, *, environment=None, quick=False, engine="auto"):
     wanted = [job._replace(path=out / f"{job.path}{ending}") for job in jobs(name, environment)]
     if quick:
         wanted = [job._replace(protocol=QUICK_TUNED if job.protocol.first else Protocol(QUICK)) for job in wanted]
-    left = [job for job in wanted if not _is_done(job)]
+    left = [job for job in wanted if not is_done(job)]
     for job in wanted:
         if job.path.exists():
             _clear(job)  # after a run that was killed before it did
@@ -85,7 +85,7 @@ def reproduce(name, out, *, environment=None, quick=False, engine="auto"):
     start = time.monotonic()
     for done, job in enumerate(left, start=1):
         with locked("path", job.path, wait=True):
-            if not _is_done(job):
+            if not is_done(job):
                 _run(job, engine)
             _clear(job)
         minutes = (time.monotonic() - start) / 60 * sum(work[done:]) / sum(work[:done])
@@ -126,7 +126,7 @@ def _agent_steps(job):
     return steps(points, first) + steps(finalists, second) + steps(1, report) if first else steps(points, report)
 
 
-def _is_done(job):
+def is_done(job):
     """Whether a job's files are there; ValueError where one holds something else than the job asks for."""
 
     def is_unfinished(*_):

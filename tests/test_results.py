@@ -43,7 +43,7 @@ def test_no_attribute_holds_a_folder_of_the_machine_that_made_the_file(path):
 
 @pytest.mark.parametrize("name", DONE)
 def test_reproduce_takes_a_committed_file_as_done(name):
-    assert protocol._is_done(DONE[name]._replace(path=FOLDER / f"{name}.nc"))
+    assert protocol.is_done(DONE[name]._replace(path=FOLDER / f"{name}.nc"))
 
 
 def test_there_are_no_files_but_those_of_experiments():

@@ -92,9 +92,10 @@ def holds_all(result, trainings):
     asked = asked | {"settings": asked["settings"] | {"learning_rate": rates}}
     least = asked | {"seeds": least_of(there["seeds"], asked["seeds"])}
     least["settings"] = {name: least_of(there["settings"][name], values) for name, values in asked["settings"].items()}
-    steps, every = asked["gradient_steps"], asked["eval_every"]
-    if steps > there.get("gradient_steps", 0) and steps // every >= curves.sizes["gradient_step"]:
-        least |= {name: there.get(name) for name in ("gradient_steps", "eval_every")}
+    if asked["gradient_steps"] > there.get("gradient_steps", 0):
+        least["gradient_steps"] = there.get("gradient_steps")
+        if asked["gradient_steps"] // asked["eval_every"] >= curves.sizes["gradient_step"]:  # the longer it is, the rarer
+            least["eval_every"] = there.get("eval_every")
     check_same(result, there, least, "ask for all that it holds, use another folder (--out), or move the file away")
     return least == asked
 

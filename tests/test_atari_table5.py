@@ -144,9 +144,9 @@ def test_what_is_finished_is_not_trained_again_and_what_is_not_is(result, folder
     (dict(steps=3, rates=[*RATES, 1e-5]), ["--eval-every", "2"], "eval_every=1 where eval_every=2"),  # fewer evaluations
     (dict(rates=[*RATES, 1e-5]), ["--batch-size", "3"], "batch_size=2 where batch_size=3"),
     (dict(rates=[*RATES, 1e-5]), ["--transitions", "61"], "transitions=60 where transitions=61"),
-    (dict(row="DQN-LN"), ["--row", "DQN-LN", "HANQ", "--eval-steps", "6"], "eval_steps=5 where eval_steps=6"),  # before the other is trained
+    (dict(row="DQN-LN"), ["--row", "DQN-LN", "HANQ", "--eval-steps", "6"], "eval_steps=5 where eval_steps=6"),  # of the second
 ])  # fmt: skip
-def test_a_result_that_would_lose_something_is_kept_and_nothing_is_trained(result, folder, tmp_path, monkeypatch, capsys, changed, extra, named):
+def test_a_result_that_would_lose_something_is_kept(result, folder, tmp_path, monkeypatch, capsys, changed, extra, named):
     monkeypatch.setattr(training, "train", lambda *_, **settings: 1 / 0)
     with pytest.raises(SystemExit, match="2"):
         main([*arguments(folder, **changed), *extra, "--work", str(tmp_path)])

@@ -99,7 +99,7 @@ def test_a_stopped_search_goes_on_from_its_file_and_chooses_the_same(tmp_path):
 def test_a_file_of_another_search_is_refused(tmp_path):
     train = Trainer(lambda a, round, learning_rate, **_: -learning_rate)
     tuned(tmp_path, train, learning_rate=[1e-2, 1e-3])
-    with pytest.raises(ValueError, match=r"tuning.nc.* holds settings.learning_rate=\[0.001, 0.01\] where .*=\[0.001, 0.01, 0.1\] is asked for"):
+    with pytest.raises(ValueError, match=r"tuning.nc.* holds settings.learning_rate=\[0.001, 0.01\] where .*=\[0.001, 0.01, 0.1\]"):
         tuned(tmp_path, train, learning_rate=[1e-1, 1e-2, 1e-3])
 
 

@@ -7,9 +7,8 @@ import sys
 
 from hanq import bench, environments, ledger, protocol
 from hanq.atari import bench as atari_bench
-from hanq.atari import check_gpu
+from hanq.atari import check_gpu, table5
 from hanq.atari import command as seaquest
-from hanq.atari import table5
 from hanq.training import ENGINES
 
 

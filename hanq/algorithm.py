@@ -108,6 +108,25 @@ class Algorithm:
                 values[field.name] = field.default
         return values
 
+    def essential(self):
+        """`canonical` without what is at its default: the same whatever fields are added later."""
+        values = self.canonical()
+        return {field.name: values[field.name] for field in fields(self) if values[field.name] != field.default}
+
+    @classmethod
+    def stored(cls, values, path):
+        """The algorithm that a file says it is of; fields that it lacks, for they were added later, are at their defaults.
+
+        Raises ValueError naming the file, and the field or value that is not known here.
+        """
+        unknown = sorted(set(values) - {field.name for field in fields(cls)})
+        try:
+            if unknown:
+                raise ValueError(f"{unknown[0]}={values[unknown[0]]!r} is no field of Algorithm")
+            return cls(**values)
+        except ValueError as error:
+            raise ValueError(f"path={str(path)!r} holds an algorithm of another version of hanq: {error}") from error
+
     def __eq__(self, other):
         return isinstance(other, Algorithm) and self.canonical() == other.canonical()
 

@@ -7,8 +7,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from hanq.files import atomic
 from hanq.population import State
-from hanq.records import atomic
 
 CHECKSUM = "sha256"
 ARRAYS = [name for name in State._fields if name != "gradient_step"]
@@ -45,6 +45,15 @@ def load(path, fingerprint):
     state = State(metadata["gradient_step"], **{name: arrays[f"state.{name}"] for name in ARRAYS})
     history = {name[8:]: values for name, values in arrays.items() if name.startswith("history.")}
     return state, history, metadata["wall_seconds"]
+
+
+def reached(path):
+    """The gradient step that a checkpoint is at; ValueError names what is none."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return json.loads(file.metadata()["gradient_step"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"checkpoint={str(path)!r} is truncated, damaged or no checkpoint ({error})") from error
 
 
 def digest(arrays, texts):

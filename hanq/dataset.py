@@ -122,7 +122,7 @@ class Dataset:
         return xarray.Dataset(variables, {"seed": self.seeds}, attrs)
 
     def save(self, path):
-        """Write everything to one file, atomically."""
+        """Write everything to one file, atomically, in place of what is there."""
         records.save(self.to_xarray(), path)
 
 

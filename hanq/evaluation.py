@@ -10,7 +10,6 @@ import numba
 import numpy as np
 
 from hanq import environments
-from hanq.caching import njit
 from hanq.forward import greedy, hidden, highest, layout, predictor_scale, q_values, weights_of, with_affine
 from hanq.sources import VERSION
 from hanq.whole import whole_njit

@@ -1,13 +1,13 @@
 """Every score that the paper prints beside ours, from the result files."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas
 
 from hanq import paper, scores
 from hanq.algorithm import Algorithm
+from hanq.files import as_path
 from hanq.records import load
 from hanq.run import GRID
 
@@ -24,17 +24,17 @@ def compare(folder="results"):
     has no overlap; one of a single seed has a mean without an interval.
     Raises FileNotFoundError where there is no such folder, ValueError for a file that is not what its name says.
     """
-    if not Path(folder).is_dir():
+    folder = as_path("folder", folder)
+    if not folder.is_dir():
         raise FileNotFoundError(f"folder={str(folder)!r} is not there: use the folder of the result files")
     found = []
     for score in paper.numbers().itertuples(index=False):
-        line = dict(zip(COLUMNS, score, strict=False))
+        line = dict(zip(COLUMNS, score, strict=False)) | {"protocol": "", "overlap": "", "file": "", "seeds": 0}
         for stem, row in results_of(score):
-            path = Path(folder) / f"{stem}.nc"
+            path = folder / f"{stem}.nc"
             line |= ours(path, row, score) if path.exists() else {}
         found.append(line)
-    table = pandas.DataFrame(found, columns=[*COLUMNS, *GRID, "norm_first", "core_seconds"])
-    return table.fillna({"protocol": "", "overlap": "", "file": "", "seeds": 0}).astype({"seeds": int})
+    return pandas.DataFrame(found, columns=[*COLUMNS, *GRID, "norm_first", "core_seconds"])
 
 
 def results_of(score):
@@ -56,7 +56,8 @@ def ours(path, row, score):
     if missing:
         raise ValueError(f"path={str(path)!r} does not say its {', '.join(missing)}: it is no result of `reproduce` or `table5`")
     seaquest = score.environment == "Seaquest"
-    algorithm, about = Algorithm(**json.loads(curves.attrs["algorithm"])), (curves.attrs["environment"], curves.attrs["protocol"])
+    algorithm = Algorithm.stored(json.loads(curves.attrs["algorithm"]), path)
+    about = curves.attrs["environment"], curves.attrs["protocol"]
     if algorithm not in row.algorithms or about != (score.environment, "grid" if seaquest else "tuned"):
         raise ValueError(f"path={str(path)!r} holds {algorithm} ({', '.join(about)}): not what the paper's score is about")
     averaged = scores.average_over_training(curves.score)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas
 
 from hanq.algorithm import DQN, DQN_L2N, DQN_LN, HANQ, PQN, SSANQ, SSAQ
+from hanq.files import as_path
 from hanq.records import load
 from hanq.run import GRID
 from hanq.scores import average_over_training
@@ -157,7 +158,7 @@ def file_name(*words):
 
 def result(name, folder="results"):
     """The committed curves in one result file, checked against their checksum: "fig3a-DQN", "fig3a-DQN.nc", ..."""
-    return load(Path(folder) / f"{name.removesuffix('.nc')}.nc")
+    return load(as_path("folder", folder) / f"{name.removesuffix('.nc')}.nc")
 
 
 def seed_scores(name, folder="results"):

@@ -10,6 +10,7 @@ grid: every grid point is trained on the report's seeds; whoever then picks the 
 the paper does, is optimistic.
 """
 
+import json
 import time
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -19,9 +20,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hanq import paper, variations
+from hanq import environments, paper, variations
 from hanq.dataset import collect
-from hanq.records import save
+from hanq.files import as_path, locked
+from hanq.finished import check_same, held
+from hanq.records import load, save
+from hanq.run import GRID
 from hanq.training import train
 from hanq.tuning import Round, Tuning
 
@@ -45,6 +49,8 @@ CROSSED = Protocol(Round(range(10), 60_000, 2_000))
 PROTOCOLS = {"datasets": CROSSED, "starts": HALVED, "choice": BROAD, "cartpole": LONG}  # of variations; else short
 QUICK = Round(range(3), 1_000, 200)
 QUICK_TUNED = Protocol(QUICK, Round(range(100, 102), 200, 100), Round(range(100, 102), 500, 100), finalists=1)
+EVAL_EPISODES = 10
+USUAL = {name: train.__kwdefaults__[name] for name in (*GRID[1:], "batch_size")}  # of a row that says nothing else
 EXPERIMENTS = (*paper.FIGURES, *paper.TABLES, *variations.VARIATIONS)
 
 
@@ -61,22 +67,29 @@ def reproduce(name, out, *, environment=None, quick=False, engine="auto"):
     """Run one table or figure; returns the paths of its result files.
 
     name: one of `EXPERIMENTS`. out: folder; a finished file is kept, an unfinished one goes on
-    where it stopped. environment: only that one's rows. quick: few seeds and steps, to try the
-    command; such files end in -quick.nc. engine: as in `hanq.train`. Raises ValueError for an unknown name.
+    where it stopped, and one that another run is making is waited for. environment: only that one's rows.
+    quick: few seeds and steps, to try the command; such files end in -quick.nc. engine: as in `hanq.train`.
+    Raises ValueError for an unknown name, and before it trains for a file that holds something else than it is to.
     """
-    ending = "-quick.nc" if quick else ".nc"
-    wanted = [job._replace(path=Path(out) / f"{job.path}{ending}") for job in jobs(name, environment)]
+    ending, out = "-quick.nc" if quick else ".nc", as_path("out", out)
+    wanted = [job._replace(path=out / f"{job.path}{ending}") for job in jobs(name, environment)]
     if quick:
         wanted = [job._replace(protocol=QUICK_TUNED if job.protocol.first else Protocol(QUICK)) for job in wanted]
-    left = [job for job in wanted if not job.path.exists()]
+    left = [job for job in wanted if not is_done(job)]
+    for job in wanted:
+        if job.path.exists():
+            _clear(job)  # after a run that was killed before it did
     if not left:
         print(f"{name}: all of its {len(wanted)} results are in {out}")
     work = [_agent_steps(job) for job in left]
     start = time.monotonic()
     for done, job in enumerate(left, start=1):
-        curves = _run(job, engine)
+        with locked("path", job.path, wait=True):
+            if not is_done(job):
+                _run(job, engine)
+            _clear(job)
         minutes = (time.monotonic() - start) / 60 * sum(work[done:]) / sum(work[:done])
-        print(f"{job.path} written after {curves.attrs['wall_seconds']:.0f} s of training; "
+        print(f"{job.path} written after {load(job.path).attrs['wall_seconds']:.0f} s of training; "
               f"{len(left) - done} more, about {minutes:.0f} min", flush=True)  # fmt: skip
     return [job.path for job in wanted]
 
@@ -113,31 +126,86 @@ def _agent_steps(job):
     return steps(points, first) + steps(finalists, second) + steps(1, report) if first else steps(points, report)
 
 
+def as_searched(job):
+    """A job by the protocol of its finished search: a table's row that was searched by halving counts until it is made again."""
+    path = job.path.with_name(f"{job.path.stem}-tuning.nc")
+    if job.protocol == LONG and job.path.exists() and path.exists():
+        (_, steps, _), _ = json.loads(load(path).attrs["rounds"]).values()
+        return job if steps == LONG.first.gradient_steps else job._replace(protocol=HALVED)
+    return job
+
+
+def is_done(job):
+    """Whether a job's files are there; ValueError where one holds something else than the job asks for."""
+
+    def is_unfinished(*_):
+        raise ValueError(f"path={str(job.path)!r} is finished, but the search that chose its settings is not there, or not "
+                         "whole: put its -tuning.nc back, or move the finished file away")  # fmt: skip
+
+    job = as_searched(job)
+    search = _search(job, is_unfinished)
+    if not job.path.exists():
+        return False
+    algorithm, settings = search.best() if search else (job.row.algorithms[0], job.row.settings)
+    found = held(load(job.path), job.path)
+    found |= {"data": {"reward_scale": 1.0} | json.loads(found.get("dataset", "{}"))}
+    asked = _conditions(job) | {
+        "protocol": "tuned" if search else "grid",
+        "algorithm": algorithm.canonical(),
+        "settings": {axis: np.atleast_1d(settings.get(axis, USUAL.get(axis))).tolist() for axis in GRID},
+        "seeds": list(job.protocol.report.seeds),
+        "gradient_steps": job.protocol.report.gradient_steps,
+        "eval_every": job.protocol.report.eval_every,
+    }
+    if "dataset_seeds" in found:
+        shared = job.row.shared_dataset
+        asked["dataset_seeds"] = json.dumps(asked["seeds"] if shared is None else [shared])
+    check_same(job.path, found, asked, "use another folder, or move the file away")
+    return True
+
+
+def _conditions(job):
+    """On what data and with what evaluation a job trains, in its search and for its report."""
+    on_pendulum, known = job.environment == "Pendulum", environments.find(job.environment)
+    data = {"episode_length": known.horizon, "initial_velocity": environments.PENDULUM_MAX_SPEED if on_pendulum else None,
+            "reward_scale": 1.0}  # fmt: skip
+    return {
+        "environment": job.environment, "batch_size": USUAL["batch_size"], "eval_episodes": EVAL_EPISODES,
+        "eval_velocity": environments.PENDULUM_MAX_SPEED if on_pendulum else 1.0, "data": data | job.row.data,
+    } | job.row.evaluation  # fmt: skip
+
+
+def _search(job, trained):
+    """The `Tuning` that chooses a job's settings, or None; ValueError where its file is of another."""
+    _, first, second, finalists = job.protocol
+    path = job.path.with_name(f"{job.path.stem}-tuning.nc")
+    return first and Tuning(path, job.row.algorithms, job.row.settings, first, second, finalists, trained, _conditions(job))
+
+
 def _run(job, engine):
-    """Train what a job asks for and write its file; returns the curves."""
+    """Train what a job asks for and write its file."""
     trained = partial(_trained, job, engine)
-    algorithm, settings = job.row.algorithms[0], job.row.settings
-    report, first, second, finalists = job.protocol
-    if first:
-        path = job.path.with_name(f"{job.path.stem}-tuning.nc")
-        algorithm, settings = Tuning(path, job.row.algorithms, settings, first, second, finalists, trained).best()
-    curves = trained(algorithm, settings, report)
-    save(curves.assign_attrs(protocol="tuned" if first else "grid"), job.path)
+    search = _search(job, trained)
+    algorithm, settings = search.best() if search else (job.row.algorithms[0], job.row.settings)
+    curves = trained(algorithm, settings, job.protocol.report)
+    save(curves.assign_attrs(protocol="tuned" if search else "grid"), job.path)
+
+
+def _clear(job):
+    """Remove the checkpoints of a finished job."""
     for checkpoint in job.path.parent.glob(f"{job.path.stem}.*.checkpoint"):
-        checkpoint.unlink()
-    return curves
+        checkpoint.unlink(missing_ok=True)
 
 
 def _trained(job, engine, algorithm, settings, round):
     """Curves of one training, from its checkpoint where it was stopped."""
-    job.path.parent.mkdir(parents=True, exist_ok=True)
-    this = sha256(repr((algorithm, settings, round)).encode()).hexdigest()[:8]
+    this = sha256(repr((algorithm.essential(), settings, round)).encode()).hexdigest()[:8]
     checkpoint = job.path.with_name(f"{job.path.stem}.{this}.checkpoint")
     shared = job.row.shared_dataset
     data = _collected(job.environment, round.seeds if shared is None else (shared,), **job.row.data)
     run = train(algorithm, data, **settings, seeds=None if shared is None else round.seeds,
                 gradient_steps=round.gradient_steps, eval_every=round.eval_every,
-                eval_episodes=10, **job.row.evaluation, engine=engine, checkpoint=checkpoint)  # fmt: skip
+                eval_episodes=EVAL_EPISODES, **job.row.evaluation, engine=engine, checkpoint=checkpoint)  # fmt: skip
     return run.curves
 
 

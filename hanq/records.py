@@ -1,4 +1,4 @@
-"""Files that can be trusted: written whole or not at all, checked when read, never unpickled.
+"""Files that can be trusted: checked when read, never unpickled.
 
 One format, compressed netCDF of a labelled xarray.Dataset whose attributes say where it comes
 from and hold a checksum of everything in it.
@@ -10,7 +10,6 @@ import os
 import platform
 import subprocess
 import sys
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -18,22 +17,9 @@ from pathlib import Path
 import numpy as np
 import xarray
 
+from hanq.files import as_path, atomic
+
 CHECKSUM = "sha256"
-
-
-@contextmanager
-def atomic(path):
-    """A temporary path beside `path` that takes its place only once the block has succeeded."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        with open(partial, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def digest(data):
@@ -69,7 +55,7 @@ def save(data, path):
 
 def load(path):
     """Read what `save` wrote; ValueError names a file that is truncated or was edited."""
-    path = Path(path)
+    path = as_path("path", path)
     if not path.is_file():
         raise FileNotFoundError(f"path={str(path)!r} does not exist")
     try:
@@ -90,13 +76,26 @@ def provenance():
     program = Path(sys.argv[0])
     module = f"-m {program.parent.name}" if program.name == "__main__.py" else program.name
     return {
-        "command": " ".join(["python", module, *sys.argv[1:]]),
+        "command": " ".join(["python", module, *map(portable, sys.argv[1:])]),
         "commit": commit(),
         "python": platform.python_version(),
         "versions": json.dumps({package: version(package) for package in packages}),
         "machine": f"{processor()}, {os.cpu_count()} cores",
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
     }
+
+
+def portable(argument):
+    """A command's argument without the machine's folders: a path in the repository relative to it, of another its name."""
+    option, equals, value = argument.partition("=") if argument.startswith("-") else ("", "", argument)
+    path = Path(os.path.expanduser(value))
+    if not path.is_absolute():
+        return argument
+    if path == Path(os.path.expanduser("~")):
+        return f"{option}{equals}~"
+    path, repository = path.resolve(), Path(__file__).resolve().parents[1]
+    inside = path.is_relative_to(repository)
+    return option + equals + (path.relative_to(repository).as_posix() if inside else path.name or "root")
 
 
 def commit():

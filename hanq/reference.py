@@ -9,7 +9,6 @@ from typing import NamedTuple
 import torch
 from torch.nn.functional import layer_norm, normalize, relu
 
-from hanq.population import State
 from hanq.torso import torso
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8  # Adam's defaults, for weights and learning rate alike

@@ -45,7 +45,7 @@ class Run:
         return Policy(self.network, self.parameters.isel(_index(self.parameters, which)).values)
 
     def save(self, path):
-        """Write curves, parameters and provenance to one file, atomically."""
+        """Write curves, parameters and provenance to one file, atomically, in place of what is there."""
         network = json.dumps(asdict(self.network))
         data = self.curves.assign(parameters=self.parameters)
         records.save(data.assign_attrs(kind="run", network=network), path)
@@ -58,7 +58,7 @@ def load_run(path):
         raise ValueError(f"path={str(path)!r} holds no run but a {data.attrs.get('kind', 'file of another kind')}")
     fields = json.loads(data.attrs["network"])
     convolutions = tuple(Convolution(*one) for one in fields.pop("convolutions"))
-    network = Network(Algorithm(**fields.pop("algorithm")), convolutions=convolutions, **fields)
+    network = Network(Algorithm.stored(fields.pop("algorithm"), path), convolutions=convolutions, **fields)
     attrs = {key: value for key, value in data.attrs.items() if key not in ("kind", "network")}
     curves = data.drop_vars("parameters")
     curves.attrs = attrs

@@ -1,33 +1,25 @@
 """Train a population: check the arguments, run an engine in segments, evaluate, keep the curves."""
 
 import json
-import os
-import time
 import warnings
 from dataclasses import asdict
-from hashlib import sha256
-from pathlib import Path
 
 import numba
 import numpy as np
 import xarray
-from tqdm.auto import tqdm
 
-from hanq import checkpoint as checkpoints
-from hanq import decays, environments, fused, records, torch_engine
+from hanq import decays, environments, files, fused, records, torch_engine
 from hanq.algorithm import Algorithm, Network
-from hanq.arguments import array, check_seeds, positive_integer, shown
+from hanq.arguments import array, check_seeds, shown
 from hanq.dataset import Dataset
 from hanq.evaluation import evaluate
 from hanq.population import Agents, initial_state
 from hanq.run import GRID, Run
+from hanq.segments import Usual, checked_counts, progress_bar, segments
 from hanq.settings import set_aside
 
 ENGINES = {engine.name: engine for engine in (torch_engine.Engine, torch_engine.CompiledEngine, fused.Engine)}
-VARIABLES = ("return_", "msbe", "effective_learning_rate", "scale")
-SEGMENT_SECONDS = 1.0  # how long an engine may be away: what Ctrl-C waits for
 CHECKPOINT_SECONDS = 20
-PROGRESS_DELAY = 3  # seconds before a progress bar appears
 MOST_ACTIONS = 64  # of the fused engine, which keeps a sum for each in a register
 FLOAT32 = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
@@ -35,7 +27,7 @@ FLOAT32 = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 @set_aside()
 def train(
     algorithm, dataset, *, learning_rate, hyper_lr=0.0, target_rate=1.0, discount=0.99, weight_decay=0.0,
-    seeds=None, gradient_steps=200_000, batch_size=128, eval_every=2_000, eval_episodes=10, eval_velocity=None,
+    seeds=None, gradient_steps=200_000, batch_size=128, eval_every=Usual(2_000), eval_episodes=10, eval_velocity=None,
     engine="auto", device=None, progress=True, checkpoint=None,
 ):  # fmt: skip
     """Train one agent for every seed and every point of the grid, all at once.
@@ -45,7 +37,7 @@ def train(
     (l2, as torch.optim.Adam has it): each a number or a sequence; their product is the grid.
     seeds: the agents' seeds, where one dataset is shared by all; default: each dataset's own.
     gradient_steps, batch_size: length of training; transitions a step.
-    eval_every, eval_episodes: gradient steps between evaluations; greedy episodes in each.
+    eval_every, eval_episodes: gradient steps between evaluations, where left out at most gradient_steps; greedy episodes in each.
     eval_velocity: Pendulum only, how fast their starts may be, radians a second: 1 is Gymnasium's,
     the default 8 is every speed that there is, as in the data. Elsewhere starts are Gymnasium's.
     engine: "torch" (reference), "torch-compiled" (the same through torch.compile), "fused"
@@ -84,74 +76,12 @@ def train(
         return evaluate(network, agents, dataset, state, counts["eval_episodes"], counts["eval_velocity"])
 
     state = initial_state(network, agents)
-    with progress_bar(counts["gradient_steps"], progress) as bar:
+    with files.locked("checkpoint", checkpoint) as checkpoint, progress_bar(counts["gradient_steps"], progress) as bar:
         state, history, wall_seconds = segments(engine, state, measure, counts, bar, checkpoint, described, CHECKPOINT_SECONDS)
     attrs = _provenance(algorithm, dataset, counts, engine, wall_seconds)
     environment = dataset.environment and environments.find(dataset.environment)
     curves = labelled(axes, counts["eval_every"], history, environment, attrs)
     return Run(network, curves, labelled_parameters(axes, state.params))
-
-
-def checked_counts(**counts):
-    """The counts as integers by name; ValueError names one that is not allowed."""
-    counts = {name: positive_integer(name, value) for name, value in counts.items()}
-    every, steps = counts["eval_every"], counts["gradient_steps"]
-    if every > steps:
-        raise ValueError(f"eval_every={every} is more than gradient_steps={steps}: nothing would be evaluated")
-    return counts
-
-
-def progress_bar(steps, progress):
-    """A bar with the time left, once there are some seconds of it."""
-    hidden = not progress or bool(os.environ.get("TQDM_DISABLE"))  # the notebook's bar does not ask
-    return tqdm(total=steps, unit="step", delay=PROGRESS_DELAY, disable=hidden)
-
-
-def segments(engine, state, measure, counts, bar, checkpoint, described, save_every, report=None):
-    """Advance, evaluate and save by turns; (state, history, wall_seconds) at the end.
-
-    state: of NumPy arrays, here and at the end. measure: such a state -> return_, msbe and scale, each
-    (agents,). described: what must agree for a checkpoint to be this run's, by name. save_every: seconds
-    between checkpoints. report: called with the history, each (evaluations, agents), as it grows.
-    """
-    wall_seconds, fingerprint = 0.0, _fingerprint(described)
-    history = {name: np.empty((0, len(state.params))) for name in VARIABLES}
-    if checkpoint is not None and Path(checkpoint).exists():
-        state, history, wall_seconds = checkpoints.load(checkpoint, fingerprint)
-        if state.gradient_step > counts["gradient_steps"]:
-            raise ValueError(f"checkpoint={str(checkpoint)!r} is at gradient step {state.gradient_step}: "
-                             f"use at least as many gradient_steps, not {counts['gradient_steps']}")  # fmt: skip
-        bar.update(state.gradient_step)
-    every, last_save, segment = counts["eval_every"], time.monotonic(), 10
-
-    def save():
-        if checkpoint is not None:
-            checkpoints.save(checkpoint, torch_engine.to_numpy(state), history, wall_seconds, fingerprint)
-
-    try:
-        while state.gradient_step < counts["gradient_steps"]:
-            start = time.monotonic()
-            ends = (every - state.gradient_step % every, counts["gradient_steps"] - state.gradient_step)
-            steps = min(segment, *ends)
-            state_after = engine.advance(state, steps)  # where the engine holds it: moving it may take longer than the steps
-            segment = max(1, int(steps * SEGMENT_SECONDS / (time.monotonic() - start + 1e-9)))
-            history_after = history
-            if state_after.gradient_step % every == 0:
-                arrays = torch_engine.to_numpy(state_after)
-                measured = measure(arrays)
-                measured["effective_learning_rate"] = arrays.learning_rate
-                history_after = {name: np.vstack([history[name], measured[name]]) for name in VARIABLES}
-            seconds_after = wall_seconds + time.monotonic() - start
-            state, history, wall_seconds = state_after, history_after, seconds_after  # together: Ctrl-C saves these
-            bar.update(steps)
-            if report is not None and state.gradient_step % every == 0:
-                report(history)
-            if time.monotonic() - last_save > save_every:
-                save()
-                last_save = time.monotonic()
-    finally:
-        save()
-    return torch_engine.to_numpy(state), history, wall_seconds
 
 
 def axis(name, value):
@@ -223,20 +153,13 @@ def _engine(name, device, network):
     return ENGINES[name]
 
 
-def _fingerprint(described):
-    """A checksum by name; training longer is the same run."""
-    kinds = {np.ndarray: np.ndarray.tolist, Algorithm: Algorithm.canonical}
-    plain = {name: kinds.get(type(value), lambda value: value)(value) for name, value in described.items()}
-    plain.pop("gradient_steps")
-    return {name: sha256(json.dumps(value).encode()).hexdigest()[:16] for name, value in plain.items()}
-
-
 def _provenance(algorithm, dataset, counts, engine, wall_seconds):
     return counts | records.provenance() | {
         "algorithm": json.dumps(asdict(algorithm)),
         "environment": dataset.environment or "",
         "dataset": json.dumps(dataset.provenance),
         "dataset_digest": dataset.digest,
+        "dataset_seeds": json.dumps(dataset.seeds.tolist()),
         "engine": engine.name,
         "threads": numba.config.NUMBA_NUM_THREADS,
         "wall_seconds": round(wall_seconds, 3),

@@ -1,6 +1,8 @@
 """Promise: Seaquest's command collects, trains, saves when it is stopped, and refuses bad arguments before it collects."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,8 +14,9 @@ import pandas as pd
 import pytest
 
 import hanq
-from hanq import checkpoint
+from hanq import checkpoint, records
 from hanq.__main__ import main
+from hanq.atari import frames, training
 
 
 def test_the_command_collects_trains_and_goes_on(tmp_path, capsys):
@@ -52,7 +55,7 @@ def test_a_command_that_is_terminated_saves_what_it_has(tmp_path):
 @pytest.mark.parametrize(("arguments", "named"), [
     (["--learning-rate", "-1"], "learning_rate=-1.0"),
     (["--target-rate", "2"], "target_rate=2.0"),
-    (["--steps", "5"], "eval_every=10000 is more than gradient_steps=5"),
+    (["--steps", "5", "--eval-every", "10000"], "eval_every=10000 is more than gradient_steps=5"),
     (["--transitions", "0"], "transitions=0"),
     (["--device", "tpu"], "device='tpu'"),
     (["--precision", "half"], "precision='half'"),
@@ -63,3 +66,59 @@ def test_a_bad_argument_ends_the_command_with_its_name(tmp_path, capsys, argumen
         main(["seaquest", "--algorithm", "DQN", "--learning-rate", "1e-4", "--out", str(tmp_path), *arguments])
     assert ended.value.code == 2 and named in capsys.readouterr().err
     assert not list(tmp_path.rglob("*.frames"))  # nobody waited for a collection
+
+
+SMALL = {"steps": 2, "batch-size": 2, "eval-every": 1, "eval-episodes": 1, "eval-steps": 5, "transitions": 60}
+
+
+def seaquest(folder, **changes):
+    counts = [part for name, count in (SMALL | changes).items() for part in (f"--{name}", str(count))]
+    return ["seaquest", "--algorithm", "HANQ", "--learning-rate", "1e-4", "--out", str(folder), *counts]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    main(seaquest(folder))
+    return folder
+
+
+@pytest.fixture
+def nothing_done(monkeypatch):
+    """Neither collecting nor training is possible."""
+    monkeypatch.setattr(frames, "collect", lambda *_: 1 / 0)
+    monkeypatch.setattr(training, "train", lambda *_, **__: 1 / 0)
+
+
+@pytest.mark.parametrize(("changes", "named"), [
+    ({"steps": 1}, "gradient_steps=2 where gradient_steps=1"),
+    ({"batch-size": 3}, "batch_size=2 where batch_size=3"),
+    ({"eval-episodes": 2}, "eval_episodes=1 where eval_episodes=2"),
+    ({"eval-steps": 6}, "eval_steps=5 where eval_steps=6"),
+    ({"eval-every": 2}, "eval_every=1 where eval_every=2"),
+    ({"steps": 4, "batch-size": 3}, "batch_size=2 where batch_size=3"),  # longer, but another
+])  # fmt: skip
+def test_a_finished_file_is_not_replaced_by_a_shorter_or_another_training(finished, nothing_done, capsys, changes, named):
+    before = {path: path.read_bytes() for path in finished.iterdir() if path.is_file()}
+    with pytest.raises(SystemExit, match="2"):
+        main(seaquest(finished, **changes))
+    assert re.search(rf"seed=0-transitions=60.nc' holds .*{named} is asked for: use another folder", capsys.readouterr().err)
+    assert {path: path.read_bytes() for path in finished.iterdir() if path.is_file()} == before
+
+
+def test_a_finished_file_is_taken_though_algorithms_have_more_fields_now(finished, nothing_done, tmp_path, capsys):
+    (path,) = finished.glob("*.nc")
+    run = records.load(path)
+    network, algorithm = json.loads(run.attrs["network"]), json.loads(run.attrs["algorithm"])
+    del network["algorithm"]["rate_form"], algorithm["rate_form"]
+    records.save(run.assign_attrs(network=json.dumps(network), algorithm=json.dumps(algorithm)), tmp_path / path.name)
+    main(seaquest(tmp_path))
+    assert "after 2 gradient steps" in capsys.readouterr().out
+
+
+def test_a_short_command_is_evaluated_at_its_end(tmp_path):
+    command = seaquest(tmp_path)
+    where = command.index("--eval-every")
+    main([*command[:where], *command[where + 2 :]])
+    (path,) = tmp_path.glob("*.nc")
+    assert hanq.load_run(path).curves.gradient_step.values.tolist() == [2]

@@ -1,6 +1,7 @@
 """Promise: one command does Table 5 in stretches, and each row's file says what it holds."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,13 +114,14 @@ def test_a_repeated_learning_rate_is_refused_before_anything_is_trained(tmp_path
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_of_another_training_under_its_name_is_not_taken_for_it(result, folder, tmp_path, monkeypatch):
+def test_a_file_of_another_training_under_its_name_is_neither_taken_for_it_nor_replaced(result, folder, tmp_path, monkeypatch, capsys):
     """1e-3 and a learning rate that is written the same."""
     (path,) = folder.glob("HANQ-learning_rate=0.001-*.nc")
     (tmp_path / path.name).write_bytes(path.read_bytes())
     monkeypatch.setattr(training, "train", lambda *_, **settings: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(SystemExit, match="2"):
         main(arguments(tmp_path, rates=[1.0000001e-3]))
+    assert "settings.learning_rate=[0.001] where settings.learning_rate=[0.0010000001] is asked for" in capsys.readouterr().err
 
 
 def test_what_is_finished_is_not_trained_again_and_what_is_not_is(result, folder, monkeypatch):
@@ -127,12 +129,74 @@ def test_what_is_finished_is_not_trained_again_and_what_is_not_is(result, folder
     monkeypatch.setattr(training, "train", lambda *_, **settings: called.append(settings["learning_rate"]) or 1 / 0)
     main(arguments(folder))
     assert not called
-    for changed in (dict(rates=[1e-3, 1e-5]), dict(steps=3), dict(seeds=[5]), dict(row="DQN-LN")):
+    for changed in (dict(rates=[*RATES, 1e-5]), dict(steps=3), dict(seeds=[5, 3, 2]), dict(row="DQN-LN")):
         called.clear()
         with pytest.raises(ZeroDivisionError):
             main(arguments(folder, **changed))
         assert len(called) == 1, changed
     assert not list(folder.glob("*.checkpoint")) and records.load(folder / "out" / "seaquest-HANQ.nc").equals(result)
+
+
+@pytest.mark.parametrize(("changed", "extra", "named"), [
+    (dict(rates=[1e-3]), [], "settings.learning_rate=[0.001, 0.0001] where settings.learning_rate=[0.001]"),
+    (dict(rates=[1e-3, 1e-5]), [], "settings.learning_rate=[0.001, 0.0001] where settings.learning_rate=[0.001, 1e-05]"),
+    (dict(seeds=[5]), [], "seeds=[5, 3] where seeds=[5]"),
+    (dict(steps=1), [], "gradient_steps=2 where gradient_steps=1"),
+    (dict(steps=3, rates=[*RATES, 1e-5]), ["--eval-every", "2"], "eval_every=1 where eval_every=2"),  # fewer evaluations
+    (dict(rates=[*RATES, 1e-5]), ["--batch-size", "3"], "batch_size=2 where batch_size=3"),
+    (dict(rates=[*RATES, 1e-5]), ["--transitions", "61"], "transitions=60 where transitions=61"),
+    (dict(row="DQN-LN"), ["--row", "DQN-LN", "HANQ", "--eval-steps", "6"], "eval_steps=5 where eval_steps=6"),  # of the second
+])  # fmt: skip
+def test_a_result_that_would_lose_something_is_kept(result, folder, tmp_path, monkeypatch, capsys, changed, extra, named):
+    monkeypatch.setattr(training, "train", lambda *_, **settings: 1 / 0)
+    with pytest.raises(SystemExit, match="2"):
+        main([*arguments(folder, **changed), *extra, "--work", str(tmp_path)])
+    assert f"seaquest-HANQ.nc' holds {named} is asked for: ask for all that it holds" in capsys.readouterr().err
+    assert records.load(folder / "out" / "seaquest-HANQ.nc").identical(result)
+
+
+def test_a_result_of_another_algorithm_is_kept(result, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(training, "train", lambda *_, **settings: 1 / 0)
+    records.save(result, tmp_path / "out" / "seaquest-DQN-LN.nc")
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments(tmp_path, row="DQN-LN"))
+    assert "algorithm.predictor='meta' where algorithm.predictor='none' is asked for" in capsys.readouterr().err
+
+
+def test_the_committed_results_may_be_replaced_by_the_whole_experiment_and_are_kept_for_a_part(tmp_path, monkeypatch):
+    committed = Path(__file__).parents[1] / "book" / "results"
+    trained = []
+    monkeypatch.setattr(command, "trained", lambda path, *_: trained.append(path) or 1 / 0)
+    for path in committed.glob("seaquest-*.nc"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    folders = ["--work", str(tmp_path / "work"), "--out", str(tmp_path)]
+    with pytest.raises(ZeroDivisionError):
+        main(["table5", *folders])
+    small = ["--learning-rate", "1e-4", "--seed", "0", "--steps", "10000", "--eval-every", "1000", "--target-rate", "1e-4"]
+    main(["table5", *folders, *small])  # it is all there
+    assert len(trained) == 1
+
+
+def test_the_checkpoint_of_a_longer_training_is_kept(result, folder, tmp_path, monkeypatch):
+    """A row of 2 steps was finished, and its extension to 4 stopped at 3."""
+    (tmp_path / "frames").symlink_to(folder / "frames")
+    for path in folder.glob("HANQ-*.nc"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    trained = training.train
+
+    def stopped(*args, **settings):
+        trained(*args, **settings | {"gradient_steps": 3})
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "train", stopped)
+        assert main(arguments(tmp_path, steps=4)) == 130
+    (kept,) = tmp_path.glob("*.checkpoint")
+    main(arguments(tmp_path))
+    assert kept.exists() and records.load(tmp_path / "out" / "seaquest-HANQ.nc").equals(result)
+    main(arguments(tmp_path, steps=4))
+    assert not list(tmp_path.glob("*.checkpoint"))
+    assert records.load(tmp_path / "out" / "seaquest-HANQ.nc").gradient_step.values.tolist() == [1, 2, 3, 4]
 
 
 def test_a_stopped_row_goes_on_where_it_stopped(result, folder, tmp_path, monkeypatch):
@@ -149,7 +213,7 @@ def test_a_stopped_row_goes_on_where_it_stopped(result, folder, tmp_path, monkey
     with monkeypatch.context() as patch:
         patch.setattr(training, "train", stopped)
         assert main(arguments(tmp_path)) == 130
-    assert not (tmp_path / "out").exists() and len(list(tmp_path.glob("*.checkpoint"))) == 1
+    assert not list((tmp_path / "out").iterdir()) and len(list(tmp_path.glob("*.checkpoint"))) == 1
     main(arguments(tmp_path))
     again = records.load(tmp_path / "out" / "seaquest-HANQ.nc")
     assert again.equals(result)

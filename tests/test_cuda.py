@@ -106,14 +106,14 @@ def test_a_call_ends_when_the_device_has_done_the_steps(gpu):
 def test_the_state_comes_back_to_be_evaluated_and_saved_only(gpu, monkeypatch, tmp_path):
     monkeypatch.setattr(training, "Evaluation", lambda engine, *_: lambda state: dict.fromkeys(("return_", "msbe", "scale"), np.ones(2)))
     monkeypatch.setattr(training, "seaquest_network", lambda algorithm, actions: network_of(algorithm))
-    monkeypatch.setattr("hanq.training.SEGMENT_SECONDS", 0.0)  # a step a call after the first
+    monkeypatch.setattr("hanq.segments.SEGMENT_SECONDS", 0.0)  # a step a call after the first
     training.train(HANQ, small_frames(), **TINY | {"gradient_steps": 12}, checkpoint=tmp_path / "c", device="cuda")
     whole = sum(values.nbytes for values in initial_state(network_of(HANQ), some_agents([1, 2]))[1:])
     assert gpu.down == (3 + 1 + 1) * whole  # three evaluations, the checkpoint at the end, the Run
 
 
 def test_segments_do_not_shrink_where_moving_the_state_takes_long(gpu, monkeypatch):
-    monkeypatch.setattr("hanq.training.SEGMENT_SECONDS", 0.2)
+    monkeypatch.setattr("hanq.segments.SEGMENT_SECONDS", 0.2)
     gpu.seconds_a_move, steps = 0.1, []
     advance = torch_engine.Engine.advance
     monkeypatch.setattr(torch_engine.Engine, "advance", lambda self, state, n: steps.append(n) or advance(self, state, n))

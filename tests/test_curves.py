@@ -121,14 +121,14 @@ def test_with_an_environment_nothing_is_warned_about():
 def test_progress_stays_silent_on_a_short_run_and_when_switched_off(capfd, monkeypatch):
     monkeypatch.delenv("TQDM_DISABLE", raising=False)
     hanq.train(DQN, small_pendulum(), learning_rate=1e-2, **SHORT | dict(progress=True))
-    monkeypatch.setattr("hanq.training.PROGRESS_DELAY", 0)
+    monkeypatch.setattr("hanq.segments.PROGRESS_DELAY", 0)
     hanq.train(DQN, small_pendulum(), learning_rate=1e-2, **SHORT | dict(progress=False))
     out, err = capfd.readouterr()
     assert out == "" and err.strip() == ""
 
 
 def test_progress_shows_steps_a_second(capfd, monkeypatch):
-    monkeypatch.setattr("hanq.training.PROGRESS_DELAY", 0)
+    monkeypatch.setattr("hanq.segments.PROGRESS_DELAY", 0)
     monkeypatch.delenv("TQDM_DISABLE", raising=False)  # which the notebooks' tests set
     hanq.train(DQN, small_pendulum(), learning_rate=1e-2, **SHORT | dict(progress=True))
     assert "step" in capfd.readouterr().err

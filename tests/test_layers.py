@@ -12,12 +12,12 @@ import hanq
 
 PACKAGE = Path(hanq.__file__).parent
 LAYERS = [
-    ["algorithm", "arguments", "caching", "environments", "generator", "records", "population", "settings", "sources", "torso",
-     "whole"],
+    ["algorithm", "arguments", "caching", "environments", "files", "generator", "records", "population", "settings", "sources",
+     "torso", "whole"],
     ["dataset", "reference", "torch_engine", "forward", "evaluation", "fused", "decays", "kernels", "backward", "passes", "dense",
      "memory", "optimiser", "vector", "checkpoint", "atari.network", "atari.game", "atari.frames", "atari.evaluation"],
-    ["run", "training", "atari.training"],
-    ["scores", "plots"],
+    ["run", "segments", "training", "atari.training"],
+    ["finished", "scores", "plots"],
     ["paper", "variations", "tuning"],
     ["protocol", "ledger"],
     ["bench", "bench_jax", "atari.bench", "atari.check_gpu", "atari.command", "atari.table5"],

@@ -102,7 +102,7 @@ def test_a_shared_dataset_is_what_everybody_learns_from():
 
 def test_training_in_segments_of_any_length_changes_nothing(monkeypatch):
     usual = train(HANQ, small_pendulum())
-    monkeypatch.setattr("hanq.training.SEGMENT_SECONDS", 0.0)  # one step at a time
+    monkeypatch.setattr("hanq.segments.SEGMENT_SECONDS", 0.0)  # one step at a time
     assert_same(usual, train(HANQ, small_pendulum()))
 
 

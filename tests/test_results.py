@@ -35,6 +35,17 @@ def test_a_result_file_is_intact_and_says_where_it_comes_from(path):
         assert found.attrs["dataset_digest"] and found.attrs["protocol"] in ("tuned", "grid")
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_no_attribute_holds_a_folder_of_the_machine_that_made_the_file(path):
+    for name, value in records.load(path).attrs.items():
+        assert not re.search(r"(?<![\w.)])(/|~|[A-Za-z]:\\)\w", str(value)), (name, value)
+
+
+@pytest.mark.parametrize("name", DONE)
+def test_reproduce_takes_a_committed_file_as_done(name):
+    assert protocol.is_done(DONE[name]._replace(path=FOLDER / f"{name}.nc"))
+
+
 def test_there_are_no_files_but_those_of_experiments():
     assert {path.stem for path in FILES} == {*DONE, *(f"{name}-tuning" for name in TUNED), *PLAYED}
     assert {path.suffix for path in FOLDER.iterdir()} == {".nc"}
@@ -60,12 +71,6 @@ def test_a_result_is_at_full_size_and_of_the_algorithm_that_it_is_named_after(na
     assert Algorithm(**json.loads(curves.attrs["algorithm"])) in job.row.algorithms
 
 
-def searched(job, path):
-    """A job's protocol; for a row of a table that was not searched at full length yet, the halved one."""
-    steps = {steps for _, steps, _ in json.loads(records.load(path).attrs["rounds"]).values()}
-    return protocol.HALVED if job.protocol == protocol.LONG and steps != {protocol.LONG.first.gradient_steps} else job.protocol
-
-
 @pytest.mark.parametrize("name", TUNED)
 def test_a_tuned_result_reports_the_best_of_its_tuning_on_other_seeds(name):
     def nothing_is_left_to_train(*_):
@@ -73,7 +78,7 @@ def test_a_tuned_result_reports_the_best_of_its_tuning_on_other_seeds(name):
 
     curves, row = paper.result(name, FOLDER), DONE[name].row
     path = FOLDER / f"{name}-tuning.nc"
-    _, first, second, finalists = searched(DONE[name], path)
+    _, first, second, finalists = protocol.as_searched(DONE[name]._replace(path=FOLDER / f"{name}.nc")).protocol
     tuning = Tuning(path, row.algorithms, row.settings, first, second, finalists, nothing_is_left_to_train)
     algorithm, settings = tuning.best()
     assert Algorithm(**json.loads(curves.attrs["algorithm"])) == algorithm

@@ -1,15 +1,16 @@
 """`python -m hanq seaquest`: collect, train, evaluate; stop it at any time, start it again."""
 
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 
 from hanq.algorithm import DQN, DQN_LN, HANQ, PQN
 from hanq.atari import frames, training
 from hanq.atari.game import SEAQUEST
+from hanq.files import as_path, locked
+from hanq.finished import check_same, held
 from hanq.run import load_run
-from hanq.training import axis, checked_counts
+from hanq.segments import Usual, checked_counts
+from hanq.training import axis
 
 ALGORITHMS = {  # the rows of Table 5, and PQN: DQN-LN with its LayerNorm before the ReLU
     "DQN": DQN,
@@ -19,7 +20,7 @@ ALGORITHMS = {  # the rows of Table 5, and PQN: DQN-LN with its LayerNorm before
     "HANQ-without-metapredictor": replace(HANQ, predictor="direct"),
 }
 AXES = {"learning_rate": None, "hyper_lr": 0.0, "target_rate": 1.0, "discount": 0.99}  # and what need not be said
-COUNTS = {"gradient_steps": 1_000_000, "batch_size": 128, "eval_every": 10_000, "eval_episodes": 10,
+COUNTS = {"gradient_steps": 1_000_000, "batch_size": 128, "eval_every": Usual(10_000), "eval_episodes": 10,
           "eval_steps": SEAQUEST.horizon}  # fmt: skip
 
 
@@ -38,8 +39,9 @@ def add_training_arguments(parser, seeds):
     """How long and on what to train: what `trained` asks of its options."""
     parser.add_argument("--seed", type=int, nargs="+", default=seeds, help="one or several, each with data of its own")
     parser.add_argument("--steps", dest="gradient_steps", type=int, default=COUNTS["gradient_steps"], help="gradient steps")
+    extra = {"eval_every": ", or the steps where they are fewer"}
     for name in ("batch_size", "eval_every", "eval_episodes", "eval_steps"):
-        parser.add_argument(option(name), type=int, default=COUNTS[name])
+        parser.add_argument(option(name), type=int, default=COUNTS[name], help=f"default: {COUNTS[name]:,}" + extra.get(name, ""))
     parser.add_argument("--transitions", type=int, default=SEAQUEST.dataset_size, help="agent steps of random play a seed")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--precision", default="float32", help=", ".join(training.PRECISIONS))
@@ -54,7 +56,7 @@ def option(name):
 def run(options):
     """Collect what is missing, train, and write `NAME.nc`; `NAME.csv` shows the curves on the way."""
     rates = {name: getattr(options, name) for name in AXES}
-    path = Path(options.out) / f"{file_name(options.algorithm, rates, options)}.nc"
+    path = as_path("out", options.out) / f"{file_name(options.algorithm, rates, options)}.nc"
     found = trained(path, ALGORITHMS[options.algorithm], rates, options)
     best = found.curves.score.isel(gradient_step=-1).mean("seed").max().item()
     print(f"{path}: a score of {best:.1f} after {found.curves.gradient_step[-1]:.0f} gradient steps, "
@@ -65,36 +67,44 @@ def trained(path, algorithm, rates, options):
     """The `Run` in the file `path`; trained first, or on from its checkpoint, unless it is finished.
 
     rates: values of each of `AXES`. Checkpoint and log lie beside the file, frames in a folder `frames` there.
-    Raises ValueError naming a bad argument before anything is collected.
+    Raises ValueError before anything is collected, naming a bad argument, or what a finished file holds that is asked for
+    otherwise; it may be replaced by a longer training only.
     """
-    counts = {name: getattr(options, name) for name in COUNTS}
-    check(rates, counts, options)
-    if path.exists():
-        found = load_run(path)
-        if is_of(found.curves, algorithm, rates, counts, options):
+    asked = asked_for(algorithm, rates, options)
+    with locked("path", path):
+        found = finished(path, asked)
+        if found is not None:
             return found
-    data = collected(path.parent / "frames", tuple(options.seed), options.transitions)
-    found = training.train(
-        algorithm, data, **rates, **counts, device=options.device, precision=options.precision,
-        compiled=options.compile, checkpoint=path.with_name(f"{path.stem}.checkpoint"), log=path.with_name(f"{path.stem}.csv"),
-    )  # fmt: skip
-    found.save(path)
-    return found
+        data = collected(path.parent / "frames", tuple(options.seed), options.transitions)
+        found = training.train(
+            algorithm, data, **rates, **{name: asked[name] for name in COUNTS}, device=options.device, precision=options.precision,
+            compiled=options.compile, checkpoint=path.with_name(f"{path.stem}.checkpoint"), log=path.with_name(f"{path.stem}.csv"),
+        )  # fmt: skip
+        found.save(path)
+        return found
 
 
-def is_of(curves, algorithm, rates, counts, options):
-    """Whether curves are those of this training."""
-    wanted = counts | {"algorithm": json.dumps(asdict(algorithm)), "precision": options.precision}
-    return all(curves.attrs[name] == value for name, value in wanted.items()) and all(
-        curves[name].values.tolist() == values for name, values in (rates | {"seed": options.seed}).items())  # fmt: skip
-
-
-def check(rates, counts, options):
-    """ValueError naming an argument that is not allowed."""
+def asked_for(algorithm, rates, options):
+    """What a training is to be of, as `finished.held` has it; ValueError names an argument that is not allowed."""
     training.find_device(options.device, options.precision)
-    checked_counts(**counts)
+    counts = checked_counts(**{name: getattr(options, name) for name in COUNTS})
     for name, values in rates.items():
         axis(name, values)
+    return counts | {"algorithm": algorithm.canonical(), "settings": rates, "seeds": options.seed, "environment": SEAQUEST.name,
+                     "transitions": options.transitions, "precision": options.precision}  # fmt: skip
+
+
+def finished(path, asked):
+    """The `Run` in the file `path`; None where there is none, or a shorter one of the same training; ValueError names another."""
+    if not path.exists():
+        return None
+    found = load_run(path)
+    there = held(found.curves, path)
+    steps = there.get("gradient_steps", 0)
+    shorter = steps < asked["gradient_steps"]
+    least = asked | {"gradient_steps": steps} if shorter else asked
+    check_same(path, there, least, "use another folder, or move the file away")
+    return None if shorter else found
 
 
 @lru_cache(maxsize=1)

@@ -15,7 +15,6 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import xarray
@@ -25,6 +24,7 @@ from hanq import records
 from hanq.arguments import check_seeds, positive_integer
 from hanq.atari import game
 from hanq.atari.network import FRAMES, SIDE
+from hanq.files import as_path, locked
 from hanq.generator import BEHAVIOUR, GAME, integer
 
 GAMES = 8  # games a block: seeding loads the ROM, which takes as long as 200 steps
@@ -130,16 +130,28 @@ def collect(folder, seeds, transitions=game.SEAQUEST.dataset_size, progress=True
 
 
 def collect_seed(folder, seed, transitions, progress):
-    """The `Frames` of one seed."""
-    path = Path(folder) / f"seaquest-{seed}-{transitions}.nc"
+    """The `Frames` of one seed; one that another run is collecting is waited for."""
+    path = as_path("folder", folder) / f"seaquest-{seed}-{transitions}.nc"
+    if not index_of(path, seed, transitions).attrs["frames_sha256"]:
+        with locked("folder", path, wait=True):
+            play(path, index_of(path, seed, transitions), progress)
+    return load(path)
+
+
+def index_of(path, seed, transitions):
+    """The index that is there, or an empty one; ValueError where it is of another collection."""
     index = read_index(path) if path.exists() else empty_index(seed, transitions)
     for name, wanted in (("seed", seed), ("transitions", transitions)):
         if index.attrs[name] != wanted:
             raise ValueError(f"path={str(path)!r} holds frames of {name} {index.attrs[name]}, not {wanted}: it was renamed")
+    return index
+
+
+def play(path, index, progress):
+    """Go on from an index until all its transitions are there."""
     if index.attrs["frames_sha256"]:
-        return load(path)
-    frames_path = path.with_suffix(".frames")
-    frames_path.parent.mkdir(parents=True, exist_ok=True)
+        return
+    frames_path, seed, transitions = path.with_suffix(".frames"), index.attrs["seed"], index.attrs["transitions"]
     frames_path.touch()
     check_length(frames_path, index)
     env = game.make(1)
@@ -155,7 +167,6 @@ def collect_seed(folder, seed, transitions, progress):
     env.close()
     origin = json.dumps(records.provenance() | {"ale_py": version("ale-py")})
     records.save(index.assign_attrs(frames_sha256=frames_checksum(frames_path), provenance=origin), path)
-    return load(path)
 
 
 def append(file, index, frames, columns):
@@ -207,7 +218,7 @@ def load(path):
     Raises FileNotFoundError, or ValueError naming a file that is unfinished, truncated or damaged.
     """
     index = read_index(path)
-    frames_path = Path(path).with_suffix(".frames")
+    frames_path = as_path("path", path).with_suffix(".frames")
     if not index.attrs["frames_sha256"]:
         raise ValueError(f"path={str(path)!r} is unfinished: call collect to go on with it")
     if not frames_path.exists() or frames_checksum(frames_path) != index.attrs["frames_sha256"]:

@@ -7,13 +7,15 @@ learning rates, one target rate and few steps: the file says how many.
 """
 
 import json
-from pathlib import Path
+from contextlib import ExitStack
 
 import numpy as np
 import xarray
 
-from hanq import paper, records, scores
+from hanq import checkpoint, paper, records, scores
 from hanq.atari import command
+from hanq.files import as_path, locked
+from hanq.finished import check_same, held
 from hanq.training import axis
 
 ROWS = {paper.file_name(name): row for (name, _), row in paper.SEAQUEST.items()}
@@ -32,25 +34,75 @@ def add_arguments(parser):
 
 
 def run(options):
-    """Train what is missing and write a result for each row."""
+    """Train what is missing and write a result for each row.
+
+    Raises ValueError before anything is trained where an argument is bad, a file holds what would be lost (see `holds_all`
+    and `command.finished`), or another run is making one of the rows.
+    """
     axis("learning_rate", options.learning_rate)  # for repeated ones: each is a training of its own
-    every = {label: settings_of(ROWS[label], options.learning_rate, options.target_rate) for label in options.row}
-    counts = {name: getattr(options, name) for name in command.COUNTS}
-    for settings in every.values():
-        for rates in settings:
-            command.check(rates, counts, options)
-    for label, settings in every.items():
-        (algorithm,) = ROWS[label].algorithms
-        runs = []
-        for rates in settings:
-            path = Path(options.work) / f"{command.file_name(label, rates, options)}.nc"
-            runs.append(command.trained(path, algorithm, rates, options))
-            path.with_name(f"{path.stem}.checkpoint").unlink(missing_ok=True)  # 40 MB an agent
-            print(f"{path}: learning rate {len(runs)} of {len(settings)} is done", flush=True)
-        name = result_name(label, options.precision)
-        path, result = Path(options.out) / f"{name}.nc", combined(runs)
-        records.save(with_policy(result, runs) if name in SHOWN else result, path)
-        print(f"{path} is written", flush=True)
+    work, out = as_path("work", options.work), as_path("out", options.out)
+    rows = [(out / f"{result_name(label, options.precision)}.nc", trainings_of(label, work, options)) for label in options.row]
+    with ExitStack() as stack:
+        for result, trainings in rows:
+            stack.enter_context(locked("path", result))
+            holds_all(result, trainings)
+            for path, _, _, asked in trainings:
+                command.finished(path, asked)
+        for result, trainings in rows:
+            if holds_all(result, trainings):
+                print(f"{result} holds all of this", flush=True)
+            else:
+                train_row(result, trainings, options)
+
+
+def trainings_of(label, work, options):
+    """(path, algorithm, rates, what is asked for) of each learning rate of a row; ValueError names a bad argument."""
+    (algorithm,) = ROWS[label].algorithms
+    return [
+        (work / f"{command.file_name(label, rates, options)}.nc", algorithm, rates, command.asked_for(algorithm, rates, options))
+        for rates in settings_of(ROWS[label], options.learning_rate, options.target_rate)
+    ]
+
+
+def train_row(result, trainings, options):
+    """Train what is missing of one row and write its result."""
+    runs = []
+    for path, algorithm, rates, asked in trainings:
+        runs.append(command.trained(path, algorithm, rates, options))
+        kept = path.with_name(f"{path.stem}.checkpoint")
+        if kept.exists() and checkpoint.reached(kept) <= asked["gradient_steps"]:  # else it is of a longer training
+            kept.unlink()  # 40 MB an agent
+        print(f"{path}: learning rate {len(runs)} of {len(trainings)} is done", flush=True)
+    curves = combined(runs)
+    records.save(with_policy(curves, runs) if result.stem in SHOWN else curves, result)
+    print(f"{result} is written", flush=True)
+
+
+def holds_all(result, trainings):
+    """Whether a row's result file is there and has all that its trainings are asked for.
+
+    Raises ValueError naming what it has that they would not: learning rates, target rates, seeds, steps or evaluations;
+    or in what else they differ.
+    """
+    if not result.exists():
+        return False
+    curves, asked = records.load(result), trainings[0][-1]
+    there = held(curves, result)
+    rates = [rate for _, _, settings, _ in trainings for rate in settings["learning_rate"]]
+    asked = asked | {"settings": asked["settings"] | {"learning_rate": rates}}
+    least = asked | {"seeds": least_of(there["seeds"], asked["seeds"])}
+    least["settings"] = {name: least_of(there["settings"][name], values) for name, values in asked["settings"].items()}
+    if asked["gradient_steps"] > there.get("gradient_steps", 0):
+        least["gradient_steps"] = there.get("gradient_steps")
+        if asked["gradient_steps"] // asked["eval_every"] >= curves.sizes["gradient_step"]:  # the longer it is, the rarer
+            least["eval_every"] = there.get("eval_every")
+    check_same(result, there, least, "ask for all that it holds, use another folder (--out), or move the file away")
+    return least == asked
+
+
+def least_of(values, asked):
+    """The values that a file has where those asked for contain them, else those asked for."""
+    return values if set(values) <= set(asked) else asked
 
 
 def result_name(label, precision):

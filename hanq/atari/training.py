@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from hanq import records, reference, torch_engine
+from hanq import files, records, reference, torch_engine
 from hanq.algorithm import Algorithm
 from hanq.atari.evaluation import SAMPLE, Evaluation
 from hanq.atari.frames import FrameDataset
@@ -18,8 +18,9 @@ from hanq.atari.game import SEAQUEST
 from hanq.atari.network import seaquest_network
 from hanq.population import initial_state
 from hanq.run import GRID, Run
+from hanq.segments import Usual, checked_counts, progress_bar, segments
 from hanq.settings import set_aside
-from hanq.training import agents_of, axis, checked_counts, labelled, labelled_parameters, progress_bar, segments
+from hanq.training import agents_of, axis, labelled, labelled_parameters
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
 CHECKPOINT_SECONDS = 120  # 34 MB an agent each time
@@ -111,7 +112,7 @@ def precision_of(precision, device):
 @set_aside()
 def train(
     algorithm, dataset, *, learning_rate, hyper_lr=0.0, target_rate=1.0, discount=0.99,
-    gradient_steps=1_000_000, batch_size=128, eval_every=10_000, eval_episodes=10, eval_steps=SEAQUEST.horizon,
+    gradient_steps=1_000_000, batch_size=128, eval_every=Usual(10_000), eval_episodes=10, eval_steps=SEAQUEST.horizon,
     device="auto", precision="float32", compiled=False, checkpoint=None, log=None, progress=True,
 ):  # fmt: skip
     """Train one agent for every seed and every point of the grid, side by side.
@@ -134,7 +135,7 @@ def train(
         raise TypeError(f"dataset={dataset!r} is not a FrameDataset: use hanq.atari.frames.collect")
     counts = checked_counts(gradient_steps=gradient_steps, batch_size=batch_size, eval_every=eval_every,
                             eval_episodes=eval_episodes, eval_steps=eval_steps)  # fmt: skip
-    device = find_device(device, precision)
+    device, log = find_device(device, precision), log if log is None else files.as_path("log", log)
     values = dict(zip(GRID, (learning_rate, hyper_lr, target_rate, discount, 0.0), strict=True))
     axes = {name: axis(name, value) for name, value in values.items()} | {"seed": dataset.seeds}
     agents = agents_of(axes, len(dataset.seeds))
@@ -148,7 +149,7 @@ def train(
 
     def report(history):
         if log is not None:
-            with records.atomic(log) as partial:
+            with files.atomic(log) as partial:
                 curves_of(history, 0.0).to_dataframe().reset_index().to_csv(partial, index=False)
 
     evaluation = Evaluation(engine, counts["eval_episodes"], counts["eval_steps"])
@@ -157,7 +158,7 @@ def train(
         with precision_of("float32", device):  # torch's own default has TF32 in convolutions
             return evaluation(state)
 
-    with progress_bar(counts["gradient_steps"], progress) as bar:
+    with files.locked("checkpoint", checkpoint) as checkpoint, progress_bar(counts["gradient_steps"], progress) as bar:
         state, history, wall_seconds = segments(engine, initial_state(network, agents), measure, counts, bar, checkpoint,
                                             described, CHECKPOINT_SECONDS, report)  # fmt: skip
     return Run(network, curves_of(history, wall_seconds), labelled_parameters(axes, state.params))

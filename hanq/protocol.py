@@ -15,6 +15,7 @@ import time
 from dataclasses import replace
 from functools import lru_cache, partial
 from hashlib import sha256
+from inspect import signature
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,7 +51,7 @@ PROTOCOLS = {"datasets": CROSSED, "starts": HALVED, "choice": BROAD, "cartpole":
 QUICK = Round(range(3), 1_000, 200)
 QUICK_TUNED = Protocol(QUICK, Round(range(100, 102), 200, 100), Round(range(100, 102), 500, 100), finalists=1)
 EVAL_EPISODES = 10
-USUAL = {name: train.__kwdefaults__[name] for name in (*GRID[1:], "batch_size")}  # of a row that says nothing else
+USUAL = {name: signature(train).parameters[name].default for name in (*GRID[1:], "batch_size")}  # of a row that says nothing else
 EXPERIMENTS = (*paper.FIGURES, *paper.TABLES, *variations.VARIATIONS)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import hanq
-from hanq import HANQ, Algorithm, ledger, paper, protocol, records, training, variations
+from hanq import HANQ, Algorithm, ledger, paper, protocol, records, segments, variations
 from hanq.tuning import Tuning
 
 ROW = paper.stem("table3", "Pendulum", "w/o LN", "")
@@ -181,11 +181,11 @@ def test_a_value_of_an_algorithm_that_is_not_known_is_refused_with_the_file():
 
 
 def test_a_field_that_is_added_leaves_checkpoints_and_finished_files_valid(monkeypatch):
-    before = training._fingerprint({"algorithm": HANQ, "gradient_steps": 1})
+    before = segments.fingerprint_of({"algorithm": HANQ, "gradient_steps": 1})
     canonical = Algorithm.canonical
     monkeypatch.setattr(Algorithm, "canonical", lambda self: canonical(self) | {"added": False})
-    assert training._fingerprint({"algorithm": HANQ, "gradient_steps": 1}) == before
-    assert training._fingerprint({"algorithm": replace(HANQ, rate_form="raw"), "gradient_steps": 1}) != before
+    assert segments.fingerprint_of({"algorithm": HANQ, "gradient_steps": 1}) == before
+    assert segments.fingerprint_of({"algorithm": replace(HANQ, rate_form="raw"), "gradient_steps": 1}) != before
     assert HANQ.essential() == {"predictor": "meta", "main_norm": "layer", "predictor_norm": "l2"}
 
 
@@ -219,5 +219,5 @@ def test_the_default_of_eval_every_gives_way_to_a_short_run_and_a_given_one_does
         hanq.train(HANQ, data, gradient_steps=3, eval_every=2_000, **short)
     assert np.isfinite(run.curves.score).all()
     for steps, every in ((1_999, 1_999), (2_000, 2_000), (5_000, 2_000)):
-        counts = training.checked_counts(gradient_steps=steps, eval_every=training.Usual(2_000))
+        counts = segments.checked_counts(gradient_steps=steps, eval_every=segments.Usual(2_000))
         assert counts == {"gradient_steps": steps, "eval_every": every}

@@ -11,9 +11,16 @@ from hanq.atari import table5
 from hanq.training import ENGINES
 
 
+class Parser(argparse.ArgumentParser):
+    """Its error messages are of one line, whatever was given."""
+
+    def error(self, message):
+        super().error(" ".join(message.split()))
+
+
 def main(arguments=None):
     """Run one command; a bad argument ends with its message and exit status 2, Ctrl-C with 130."""
-    parser = argparse.ArgumentParser(prog="python -m hanq", description=__doc__)
+    parser = Parser(prog="python -m hanq", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="the tables and figures that can be repeated")
     reproduce = commands.add_parser("reproduce", help="run a table or figure; stop it at any time, start it again")

@@ -15,10 +15,12 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
+import h5py
 import numpy as np
 import xarray
 
 CHECKSUM = "sha256"
+MOST_COMPRESSED = 1_032  # bytes that zlib can make one of
 
 
 @contextmanager
@@ -73,6 +75,7 @@ def load(path):
     if not path.is_file():
         raise FileNotFoundError(f"path={str(path)!r} does not exist")
     try:
+        check_layout(path)
         with xarray.open_dataset(path, engine="h5netcdf", mask_and_scale=False) as opened:
             data = opened.load()
     except Exception as error:  # h5py raises OSError, KeyError or RuntimeError, by where the file breaks off
@@ -82,6 +85,24 @@ def load(path):
     if stored != digest(data):
         raise ValueError(f"path={str(path)!r} does not match its own checksum: it was edited or damaged")
     return data
+
+
+def check_layout(path):
+    """ValueError where a netCDF file reaches beyond itself, or promises more numbers than it can hold, before any is read."""
+    with h5py.File(path) as file:
+        promised = 0
+        for name in file:
+            if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+                raise ValueError(f"{name!r} is a link to elsewhere")
+            array = file[name]
+            if not isinstance(array, h5py.Dataset) or array.dtype.kind not in "biufSO" or h5py.check_ref_dtype(array.dtype):
+                raise ValueError(f"{name!r} is no array of numbers or texts")
+            if array.is_virtual or array.external:
+                raise ValueError(f"the values of {name!r} lie in another file")
+            promised += array.nbytes
+    size = path.stat().st_size
+    if promised > MOST_COMPRESSED * size:
+        raise ValueError(f"it promises {promised:,} bytes, more than its {size:,} can hold")
 
 
 def provenance():

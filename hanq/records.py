@@ -8,8 +8,10 @@ import hashlib
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -36,6 +38,23 @@ def atomic(path):
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def interrupts_later():
+    """Keep Ctrl-C until the block is over: within HDF5 its exception may be raised where Python drops it, and be lost."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    caught = []
+    signal.signal(signal.SIGINT, lambda *_: caught.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if caught:
+            signal.raise_signal(signal.SIGINT)
 
 
 def digest(data):
@@ -65,7 +84,7 @@ def save(data, path):
     data = data.assign_attrs({CHECKSUM: digest(data)})
     compressed = {"zlib": True, "complevel": 5, "shuffle": True}  # with an index of some 4 kB, not worth it for less
     encoding = {name: {"_FillValue": None} | (compressed if data[name].nbytes > 4096 else {}) for name in data.variables}
-    with atomic(path) as partial:
+    with atomic(path) as partial, interrupts_later():
         data.to_netcdf(partial, engine="h5netcdf", encoding=encoding)
 
 
@@ -76,7 +95,7 @@ def load(path):
         raise FileNotFoundError(f"path={str(path)!r} does not exist")
     try:
         check_layout(path)
-        with xarray.open_dataset(path, engine="h5netcdf", mask_and_scale=False) as opened:
+        with interrupts_later(), xarray.open_dataset(path, engine="h5netcdf", mask_and_scale=False) as opened:
             data = opened.load()
     except Exception as error:  # h5py raises OSError, KeyError or RuntimeError, by where the file breaks off
         raise ValueError(f"path={str(path)!r} is not a readable netCDF file: truncated or damaged ({error})") from error

@@ -12,7 +12,8 @@ import hanq
 
 PACKAGE = Path(hanq.__file__).parent
 LAYERS = [
-    ["algorithm", "environments", "generator", "records", "population", "sources", "torso"],
+    ["algorithm", "environments", "generator", "records", "population", "sources", "threads",
+     "torso"],
     ["dataset", "reference", "torch_engine", "forward", "evaluation", "fused", "decays", "kernels", "backward", "passes", "dense",
      "memory", "optimiser", "vector", "checkpoint", "atari.network", "atari.game", "atari.frames", "atari.evaluation"],
     ["run", "training", "atari.training"],

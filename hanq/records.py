@@ -84,8 +84,10 @@ def save(data, path):
     data = data.assign_attrs({CHECKSUM: digest(data)})
     compressed = {"zlib": True, "complevel": 5, "shuffle": True}  # with an index of some 4 kB, not worth it for less
     encoding = {name: {"_FillValue": None} | (compressed if data[name].nbytes > 4096 else {}) for name in data.variables}
-    with atomic(path) as partial, interrupts_later():
-        data.to_netcdf(partial, engine="h5netcdf", encoding=encoding)
+    with interrupts_later():
+        written = data.to_netcdf(engine="h5netcdf", encoding=encoding)  # in memory: HDF5 may crash where the disk is full
+    with atomic(path) as partial:
+        partial.write_bytes(written)
 
 
 def load(path):

@@ -14,7 +14,7 @@ SMALL = 6  # kills of each in `make test`
 SIGNALS = {signal.SIGKILL: 6, signal.SIGTERM: 2, signal.SIGINT: 2}
 DISKS = ("full", "read-only")
 FAILED = {-signal.SIGKILL, -signal.SIGTERM, 1, 2, 130}  # how a process may end that was stopped
-PATIENCE = 120  # seconds for a process that nobody kills
+PATIENCE = 600  # seconds for a process that nobody kills; it may have to compile
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -1,8 +1,8 @@
-# make book: the site in _build/html. make test: everything that is promised.
+# make book: the site in _build/html. make test: everything that is promised. make faults: an hour of kills and bad input.
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: book test notebooks clean
+.PHONY: book test faults notebooks clean
 
 .venv/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -15,6 +15,10 @@ book: .venv/installed
 
 test: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --durations=15 --nbval book/ tests/
+
+# `make test` runs a small version of this.
+faults: .venv/installed
+	FAULTS=full OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --durations=15 tests/faults
 
 # Run every notebook and store its outputs; `make test` then compares against them.
 notebooks: .venv/installed

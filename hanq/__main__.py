@@ -12,9 +12,16 @@ from hanq.atari import command as seaquest
 from hanq.training import ENGINES
 
 
+class Parser(argparse.ArgumentParser):
+    """Its error messages are of one line, whatever was given."""
+
+    def error(self, message):
+        super().error(" ".join(message.split()))
+
+
 def main(arguments=None):
     """Run one command, whose exit status is 0 unless it says another; a bad argument ends with its message and 2, Ctrl-C with 130."""
-    parser = argparse.ArgumentParser(prog="python -m hanq", description=__doc__)
+    parser = Parser(prog="python -m hanq", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="the tables and figures that can be repeated")
     reproduce = commands.add_parser("reproduce", help="run a table or figure; stop it at any time, start it again")

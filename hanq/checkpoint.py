@@ -5,13 +5,13 @@ from hashlib import sha256
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from hanq.files import atomic
 from hanq.population import State
 
 CHECKSUM = "sha256"
 ARRAYS = [name for name in State._fields if name != "gradient_step"]
+DTYPES = {"float32": "F32", "float64": "F64"}  # as safetensors names them
 
 
 def save(path, state, history, wall_seconds, fingerprint):
@@ -22,6 +22,25 @@ def save(path, state, history, wall_seconds, fingerprint):
     texts = {key: json.dumps(value) for key, value in metadata.items()}
     with atomic(path) as partial:
         save_file(arrays, partial, texts | {CHECKSUM: digest(arrays, texts)})
+
+
+def save_file(arrays, path, metadata):
+    """Write arrays and texts in the safetensors format: a header that says where each array lies, then the arrays.
+
+    safetensors' own `save_file` goes through a file `.tmp...` that stays behind where it is killed, and its `save` copies
+    everything twice.
+    """
+    header, start = {"__metadata__": metadata}, 0
+    for name, values in arrays.items():
+        stop = start + values.nbytes
+        header[name] = {"dtype": DTYPES[values.dtype.name], "shape": values.shape, "data_offsets": (start, stop)}
+        start = stop
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # so that the arrays are aligned
+    with open(path, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for values in arrays.values():
+            file.write(np.ascontiguousarray(values).reshape(-1).view(np.uint8))
 
 
 def load(path, fingerprint):

@@ -4,7 +4,7 @@ Compiled, one agent at a time per thread, so that evaluating costs little beside
 Actions are greedy on Q(s, a), never on the predictor's output.
 """
 
-from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import numba
 import numpy as np
@@ -12,22 +12,24 @@ import numpy as np
 from hanq import environments
 from hanq.forward import greedy, hidden, highest, layout, predictor_scale, q_values, weights_of, with_affine
 from hanq.sources import VERSION
+from hanq.threads import each
 from hanq.whole import whole_njit
+
+EPISODES, TRANSITIONS = 10, 10_000  # how many are evaluated between two looks at whether to go on
 
 
 def compiled(version):
-    """(mean_return, bellman_error); their cache on disk belongs to one version of the sources."""
+    """(add_returns, add_errors); their cache on disk belongs to one version of the sources."""
 
     @whole_njit()
-    def mean_return(layout, params, code, seed, gradient_step, episodes, horizon, velocity=1.0):
-        """Mean return of greedy episodes; their starts are a function of the seed and the step."""
+    def add_returns(total, layout, params, code, seed, gradient_step, first, last, horizon, velocity):
+        """The total and the returns of these greedy episodes."""
         _ = version
         weights = weights_of(layout, params)
         before_relu, scratch = np.empty(layout.features, np.float32), np.empty(layout.features, np.float32)
         observation, q = np.empty(layout.obs_dim, np.float32), np.empty(layout.actions, np.float32)
         state = np.empty(4)
-        total = 0.0
-        for episode in range(episodes):
+        for episode in range(first, last):
             environments.reset(code, state, seed, gradient_step, episode, velocity)
             for _ in range(horizon):
                 environments.observe(code, state, observation)
@@ -37,17 +39,17 @@ def compiled(version):
                 total += reward
                 if terminated:
                     break
-        return total / episodes
+        return total
 
     @whole_njit()
-    def bellman_error(layout, params, discount, observations, actions, rewards, next_observations, terminated):
-        """Mean squared Bellman error without the predictor, and mean scale, over one dataset."""
+    def add_errors(total_error, total_scale, layout, params, discount, first, last, observations, actions, rewards,
+                   next_observations, terminated):  # fmt: skip
+        """The totals and the squared Bellman errors and scales of these transitions."""
         _ = version
         weights = weights_of(layout, params)
         before_relu, scratch = np.empty(layout.features, np.float32), np.empty(layout.features, np.float32)
         q = np.empty(layout.actions, np.float32)
-        total_error, total_scale = 0.0, 0.0
-        for i in range(len(actions)):
+        for i in range(first, last):
             hidden(layout, weights, next_observations[i], before_relu, scratch)
             q_values(layout, params, before_relu, scratch, q)
             target = rewards[i] + (0.0 if terminated[i] else discount * highest(q))
@@ -55,12 +57,39 @@ def compiled(version):
             total_scale += predictor_scale(layout, params, before_relu, scratch)
             q_values(layout, params, before_relu, scratch, q)
             total_error += (q[actions[i]] - target) ** 2
-        return total_error / len(actions), total_scale / len(actions)
+        return total_error, total_scale
 
-    return mean_return, bellman_error
+    return add_returns, add_errors
 
 
-mean_return, bellman_error = compiled(VERSION)
+add_returns, add_errors = compiled(VERSION)
+
+
+def parts(count, size, stopped):
+    """(first, last) of each part of a count, until an Event says to stop."""
+    for first in range(0, count, size):
+        if stopped is not None and stopped.is_set():
+            return
+        yield first, min(first + size, count)
+
+
+def mean_return(layout, params, code, seed, gradient_step, episodes, horizon, velocity=1.0, stopped=None):
+    """Mean return of greedy episodes; their starts are a function of the seed and the step."""
+    total = 0.0
+    for first, last in parts(episodes, EPISODES, stopped):
+        total = add_returns(total, layout, params, code, seed, gradient_step, first, last, horizon, velocity)
+    return total / episodes
+
+
+def bellman_error(layout, params, discount, *transitions, stopped=None):
+    """Mean squared Bellman error without the predictor, and mean scale, over one dataset.
+
+    transitions: observations, actions, rewards, next_observations and terminated, each (size, ...).
+    """
+    totals, size = (0.0, 0.0), len(transitions[0])
+    for first, last in parts(size, TRANSITIONS, stopped):
+        totals = add_errors(*totals, layout, params, discount, first, last, *transitions)
+    return totals[0] / size, totals[1] / size
 
 
 def evaluate(network, agents, dataset, state, episodes, velocity=1.0):
@@ -73,20 +102,24 @@ def evaluate(network, agents, dataset, state, episodes, velocity=1.0):
     network, parameters = with_affine(network, state.params)
     where = layout(network)
     environment = environments.find(dataset.environment) if dataset.environment else None
+    stopped = Event()
 
     def one(agent):
         params = parameters[agent]
         of = agents.datasets[agent]
         error, scale = bellman_error(
             where, params, agents.discount[agent], dataset.observations[of], dataset.actions[of],
-            dataset.rewards[of], dataset.next_observations[of], dataset.terminated[of],
+            dataset.rewards[of], dataset.next_observations[of], dataset.terminated[of], stopped=stopped,
         )  # fmt: skip
         if environment is None:
             return np.nan, error, scale
         return_ = mean_return(where, params, environment.code, agents.seeds[agent], state.gradient_step,
-                              episodes, environment.horizon, velocity)  # fmt: skip
+                              episodes, environment.horizon, velocity, stopped)  # fmt: skip
         return return_, error, scale
 
-    with ThreadPoolExecutor(numba.config.NUMBA_NUM_THREADS) as pool:
-        results = np.array(list(pool.map(one, range(len(state.params)))))
+    try:
+        results = np.array(each(one, len(state.params), numba.config.NUMBA_NUM_THREADS))
+    except BaseException:  # Ctrl-C, say: let nobody go on in the background
+        stopped.set()
+        raise
     return {"return_": results[:, 0], "msbe": results[:, 1], "scale": results[:, 2]}

@@ -4,7 +4,6 @@ One agent at a time per thread, so that its weights, its optimiser and its minib
 core's own caches. `reference` remains the specification; tests hold this engine to it.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numba
@@ -19,6 +18,7 @@ from hanq.optimiser import Rates, adam, follow, hyper_of, hyper_step
 from hanq.passes import LANES, best_values, fold, structure_of, taken_values
 from hanq.population import State
 from hanq.sources import VERSION
+from hanq.threads import each
 from hanq.whole import whole_njit
 
 
@@ -224,5 +224,4 @@ class Engine:
             self.train_agent(self.structure, self.hyper, self.lengths, self.places, table, seed, self.rates[i],
                              first_step, steps, moving[i], new_below(self.structure, self.dtype), vectors[i])  # fmt: skip
 
-        with ThreadPoolExecutor(self.threads) as pool:
-            list(pool.map(train_one, range(len(vectors))))
+        each(train_one, len(vectors), self.threads)

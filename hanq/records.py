@@ -8,18 +8,40 @@ import hashlib
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
+import h5py
 import numpy as np
 import xarray
 
 from hanq.files import as_path, atomic
 
 CHECKSUM = "sha256"
+MOST_COMPRESSED = 1_032  # bytes that zlib can make one of
+
+
+@contextmanager
+def interrupts_later():
+    """Keep Ctrl-C until the block is over: within HDF5 its exception may be raised where Python drops it, and be lost."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    caught = []
+    signal.signal(signal.SIGINT, lambda *_: caught.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if caught:
+            signal.raise_signal(signal.SIGINT)
 
 
 def digest(data):
@@ -49,8 +71,10 @@ def save(data, path):
     data = data.assign_attrs({CHECKSUM: digest(data)})
     compressed = {"zlib": True, "complevel": 5, "shuffle": True}  # with an index of some 4 kB, not worth it for less
     encoding = {name: {"_FillValue": None} | (compressed if data[name].nbytes > 4096 else {}) for name in data.variables}
+    with interrupts_later():
+        written = data.to_netcdf(engine="h5netcdf", encoding=encoding)  # in memory: HDF5 may crash where the disk is full
     with atomic(path) as partial:
-        data.to_netcdf(partial, engine="h5netcdf", encoding=encoding)
+        partial.write_bytes(written)
 
 
 def load(path):
@@ -59,7 +83,8 @@ def load(path):
     if not path.is_file():
         raise FileNotFoundError(f"path={str(path)!r} does not exist")
     try:
-        with xarray.open_dataset(path, engine="h5netcdf", mask_and_scale=False) as opened:
+        check_layout(path)
+        with interrupts_later(), xarray.open_dataset(path, engine="h5netcdf", mask_and_scale=False) as opened:
             data = opened.load()
     except Exception as error:  # h5py raises OSError, KeyError or RuntimeError, by where the file breaks off
         raise ValueError(f"path={str(path)!r} is not a readable netCDF file: truncated or damaged ({error})") from error
@@ -68,6 +93,24 @@ def load(path):
     if stored != digest(data):
         raise ValueError(f"path={str(path)!r} does not match its own checksum: it was edited or damaged")
     return data
+
+
+def check_layout(path):
+    """ValueError where a netCDF file reaches beyond itself, or promises more numbers than it can hold, before any is read."""
+    with h5py.File(path) as file:
+        promised = 0
+        for name in file:
+            if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+                raise ValueError(f"{name!r} is a link to elsewhere")
+            array = file[name]
+            if not isinstance(array, h5py.Dataset) or array.dtype.kind not in "biufSO" or h5py.check_ref_dtype(array.dtype):
+                raise ValueError(f"{name!r} is no array of numbers or texts")
+            if array.is_virtual or array.external:
+                raise ValueError(f"the values of {name!r} lie in another file")
+            promised += array.nbytes
+    size = path.stat().st_size
+    if promised > MOST_COMPRESSED * size:
+        raise ValueError(f"it promises {promised:,} bytes, more than its {size:,} can hold")
 
 
 def provenance():

@@ -1,7 +1,12 @@
 """Promise: a file is written whole or not at all, comes back as it was, and is refused where it did not."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -185,15 +190,55 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
     saved.save(path)
     before = path.read_bytes()
 
-    def broken(self, target, **_):
-        target.write_bytes(b"half")
+    def broken(self, content):
+        with open(self, "wb") as file:
+            file.write(content[: len(content) // 2])
         raise OSError("disk full")
 
-    monkeypatch.setattr(xarray.Dataset, "to_netcdf", broken)
+    monkeypatch.setattr(Path, "write_bytes", broken)
     with pytest.raises(OSError, match="disk full"):
         saved.sel([0]).save(path)
     assert path.read_bytes() == before and load(path).seeds.tolist() == [0, 1, 2, 3]
     assert [each.name for each in tmp_path.iterdir()] == ["data.nc"]
+
+
+FULL_DISK = """
+import resource, sys, numpy, xarray
+from hanq import records
+data = xarray.Dataset({str(i): ("x", numpy.random.default_rng(i).normal(size=1_000)) for i in range(9)})
+for size in (0, 100, 3_000, 10_000, 30_000):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))  # no file may be larger
+    try:
+        records.save(data, sys.argv[1])
+    except OSError as error:
+        print(error.errno)
+"""
+
+
+def test_a_full_disk_is_an_error_that_the_process_survives(tmp_path):
+    """HDF5, where it writes to the disk itself, ends the process at some sizes."""
+    environment = os.environ | {"PYTHONPATH": str(Path(hanq.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, tmp_path / "data.nc"], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["27"] * 5, "")
+    assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_while_a_file_is_written_comes_after_it(tmp_path, monkeypatch, kinds):
+    """Raised within HDF5, the exception may be dropped."""
+    saved, load = kinds["dataset"]
+    write = xarray.Dataset.to_netcdf
+
+    def interrupted(self, *given, **options):
+        signal.raise_signal(signal.SIGINT)
+        written.append(True)
+        return write(self, *given, **options)
+
+    written, before = [], signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(xarray.Dataset, "to_netcdf", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        saved.save(tmp_path / "data.nc")
+    assert written and signal.getsignal(signal.SIGINT) is before
+    assert not list(tmp_path.iterdir())
 
 
 @every_kind

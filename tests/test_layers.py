@@ -13,7 +13,7 @@ import hanq
 PACKAGE = Path(hanq.__file__).parent
 LAYERS = [
     ["algorithm", "arguments", "caching", "environments", "files", "generator", "records", "population", "settings", "sources",
-     "torso", "whole"],
+     "threads", "torso", "whole"],
     ["dataset", "reference", "torch_engine", "forward", "evaluation", "fused", "decays", "kernels", "backward", "passes", "dense",
      "memory", "optimiser", "vector", "checkpoint", "atari.network", "atari.game", "atari.frames", "atari.evaluation"],
     ["run", "segments", "training", "atari.training"],

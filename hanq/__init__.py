@@ -6,9 +6,9 @@
 """
 
 from hanq.algorithm import DQN, DQN_L2N, DQN_LN, HANQ, PQN, SSANQ, SSAQ, Algorithm, Network
-from hanq.dataset import Dataset, collect, load_dataset
-from hanq.run import Run, load_run
-from hanq.training import train
+from hanq.data.dataset import Dataset, collect, load_dataset
+from hanq.training.run import Run, load_run
+from hanq.training.train import train
 
 __all__ = [
     "DQN", "DQN_L2N", "DQN_LN", "HANQ", "PQN", "SSANQ", "SSAQ", "Algorithm", "Network",

@@ -5,11 +5,13 @@ import argparse
 import signal
 import sys
 
-from hanq import bench, environments, ledger, protocol
 from hanq.atari import bench as atari_bench
 from hanq.atari import check_gpu, table5
 from hanq.atari import command as seaquest
-from hanq.training import ENGINES
+from hanq.data import environments
+from hanq.engines import bench
+from hanq.reproduction import ledger, protocol
+from hanq.training.train import ENGINES
 
 
 class Parser(argparse.ArgumentParser):

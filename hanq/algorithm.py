@@ -1,4 +1,4 @@
-"""Which algorithm: the structure of a deep Q-learner, as a value.
+"""Which algorithm: the structure of a deep Q-learner, as a value; its networks; the agents that are trained by it.
 
 Every row of the paper's tables is an `Algorithm`; a variant is
 `dataclasses.replace(HANQ, predictor_norm="none")`, never a subclass.
@@ -9,12 +9,14 @@ from functools import cached_property
 from math import inf, prod
 from typing import NamedTuple
 
+import numpy as np
+
 CHOICES = {
     "predictor": ("none", "direct", "meta"),
     "main_norm": ("none", "layer", "l2"),
     "predictor_norm": ("none", "layer", "l2"),
     "hyperobjective": ("residual", "semi"),
-    "rate_form": ("log", "raw", "square", "decays"),
+    "rate_form": ("log", "raw", "square"),
     "hidden_layers": (1, 2),
     "positive_scale": (False, True),
     "predictor_bias": (False, True),
@@ -67,8 +69,7 @@ class Algorithm:
     rate_first: bool = True
     """Whether the learning rate moves before the weights, Eqs. (5) and (6), or after, as Algorithm 2 prints."""
     rate_form: str = "log"
-    """What Adam moves for the learning rate: its `log`, itself (`raw`), or the number it is the `square` of; or itself and both
-    `decays` of the weights' Adam, see `hanq.decays` (fused engine only)."""
+    """What Adam moves for the learning rate: its `log`, itself (`raw`), or the number it is the `square` of."""
     hyper_beta_2: float = 0.999
     """Decay of the second moment of the learning rate's Adam."""
     hyper_second_moment: float = 0.0
@@ -196,6 +197,36 @@ class Network:
             views[name] = params[..., start:stop].reshape(*params.shape[:-1], *shape)
             start = stop
         return views
+
+
+class Agents(NamedTuple):
+    """What distinguishes the agents: vectors of length agents, constant throughout a run."""
+
+    seeds: np.ndarray
+    datasets: np.ndarray
+    """Index of the dataset that each learns from."""
+    learning_rate: np.ndarray  # alpha, at the start
+    hyper_lr: np.ndarray  # kappa
+    target_rate: np.ndarray  # beta
+    discount: np.ndarray  # gamma
+    weight_decay: np.ndarray
+
+
+class State(NamedTuple):
+    """Everything that a run needs to go on: arrays (agents, parameters) or (agents,)."""
+
+    gradient_step: int
+    params: np.ndarray  # theta and omega
+    target_params: np.ndarray  # theta bar
+    target_rest: np.ndarray
+    """What its precision leaves out of target_params, or a small target rate would not move them."""
+    first_moment: np.ndarray
+    second_moment: np.ndarray
+    direction: np.ndarray
+    """Adam's last direction: the last step was -learning_rate * direction."""
+    learning_rate: np.ndarray  # alpha
+    hyper_first_moment: np.ndarray
+    hyper_second_moment: np.ndarray
 
 
 DQN = Algorithm()

@@ -4,12 +4,11 @@ Every tensor has a leading axis over agents, which share nothing; any device, an
 This is the specification that the fused engine is held to, and the code that the book shows.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
-from torch.nn.functional import layer_norm, normalize, relu
-
-from hanq.torso import torso
+from torch.nn.functional import conv2d, layer_norm, normalize, relu
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8  # Adam's defaults, for weights and learning rate alike
 
@@ -29,6 +28,21 @@ def linear(weights, layer, inputs):
     bias = weights[f"{layer}.bias"][:, None]  # (agents, 1, outputs)
     outputs = torch.baddbmm(bias, inputs, weights[f"{layer}.weight"].mT)
     return outputs.to(bias.dtype)  # under autocast the layer alone is in bfloat16, not the norms and losses that follow
+
+
+def torso(network, weights, observations):
+    """What the first hidden layer reads, (agents, batch, network.obs_dim).
+
+    observations: (agents, batch, obs_dim), passed on as they are where there are no convolutions;
+    else images of 0 to 255 in any type, (agents, batch, channels, height, width).
+    """
+    if not network.convolutions:
+        return observations
+    x = observations.to(weights["conv_0.weight"].dtype) / 255
+    for i, convolution in enumerate(network.convolutions):
+        of_every_agent = torch.vmap(partial(conv2d, stride=convolution.stride))
+        x = relu(of_every_agent(x, weights[f"conv_{i}.weight"], weights[f"conv_{i}.bias"]))
+    return x.flatten(2)
 
 
 def hidden(network, weights, observations):

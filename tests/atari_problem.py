@@ -5,10 +5,10 @@ from functools import cache
 
 import numpy as np
 
+from hanq.algorithm import Agents
 from hanq.atari.frames import collect
 from hanq.atari.network import seaquest_network
-from hanq.atari.training import Engine
-from hanq.population import Agents
+from hanq.atari.training import SeaquestEngine
 
 
 @cache
@@ -26,4 +26,4 @@ def some_agents(seeds, **columns):
 
 
 def some_engine(algorithm, agents, batch_size=4, **options):
-    return Engine(seaquest_network(algorithm, 18), agents, small_frames(), batch_size, "cpu", **options)
+    return SeaquestEngine(seaquest_network(algorithm, 18), agents, small_frames(), batch_size, "cpu", **options)

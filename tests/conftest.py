@@ -7,7 +7,7 @@ from pathlib import Path
 # Numba's cache knows when a function's own file changed, not when a file changed that it calls
 # into: without this, tests would pass or fail on machine code of an earlier edit.
 package = Path(__file__).parents[1] / "hanq"
-cache = package / "__pycache__" / f"numba-{runpy.run_path(package / 'sources.py')['VERSION']:x}"
+cache = package / "__pycache__" / f"numba-{runpy.run_path(package / 'engines' / 'sources.py')['VERSION']:x}"
 os.environ.setdefault("NUMBA_CACHE_DIR", str(cache))
 
 import torch  # noqa: E402

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode, _pop_mode_temporarily
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from hanq import torch_engine
+from hanq.engines import torch_engine
 
 FROM_DEVICE = (torch.Tensor.cpu, torch.Tensor.item, torch.Tensor.tolist)
 

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from hanq import fused, reference, torch_engine
-from hanq.algorithm import Network
-from hanq.population import Agents, State, initial_state
+from hanq import reference
+from hanq.algorithm import Agents, Network, State
+from hanq.engines import fused, torch_engine
+from hanq.engines.population import initial_state
 
 HYPER_LR = {"log": 0.1, "raw": 1e-4, "square": 1e-3}  # of a rate of 1e-3: its own size ends in noise
 
@@ -31,7 +32,7 @@ def grid(learning_rate=1e-3, hyper_lr=(0.0, 0.1), target_rate=(1.0, 1e-2), weigh
 
 
 def reference_double(engine, agents, state, steps):
-    """torch_engine.Engine.advance, in double precision."""
+    """torch_engine.TorchEngine.advance, in double precision."""
 
     def double(record):
         kinds = {"f": torch.float64, "i": torch.int64}
@@ -49,8 +50,8 @@ def reference_double(engine, agents, state, steps):
 def engines(algorithm, agents, batch_size, obs_dim=3, actions=3, **options):
     """(fused, reference, the state that both start from)"""
     network, dataset = Network(algorithm, obs_dim, actions), transitions(obs_dim, actions)
-    ours = fused.Engine(network, agents, dataset, batch_size, **options)
-    return ours, torch_engine.Engine(network, agents, dataset, batch_size), initial_state(network, agents)
+    ours = fused.FusedEngine(network, agents, dataset, batch_size, **options)
+    return ours, torch_engine.TorchEngine(network, agents, dataset, batch_size), initial_state(network, agents)
 
 
 def difference(ours, theirs, start):

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 import hanq
-from hanq.population import Agents, State
+from hanq.algorithm import Agents, State
 from hanq.reference import Batch
 
 TORCH = dict(engine="torch", progress=False)  # how tests of the PyTorch engine call hanq.train

@@ -13,8 +13,8 @@ from plain import training as plain_training
 
 import hanq
 from hanq import reference
-from hanq.generator import minibatch
-from hanq.population import initial_parameters
+from hanq.data.generator import minibatch
+from hanq.engines.population import initial_parameters
 from hanq.reference import Batch, step
 
 close = dict(rtol=1e-7, atol=1e-9)

@@ -10,14 +10,14 @@ import time
 import numpy as np
 import torch
 
-from hanq import records
-from hanq.algorithm import DQN_LN, HANQ
+from hanq.algorithm import DQN_LN, HANQ, Agents
 from hanq.atari import frames, game
 from hanq.atari.network import seaquest_network, step_gflop
-from hanq.atari.training import Engine, find_device
-from hanq.bench import least_seconds
-from hanq.population import Agents, initial_state
-from hanq.torch_engine import wait
+from hanq.atari.training import SeaquestEngine, find_device
+from hanq.data import records
+from hanq.engines.bench import least_seconds
+from hanq.engines.population import initial_state
+from hanq.engines.torch_engine import wait
 
 BATCH, TRANSITIONS, SIZE = 128, 4_000, 2_048
 LINE = "{:<50} {:>10} {:>10}"
@@ -39,7 +39,7 @@ def population(algorithm, data, device, agents=1, hyper_lr=0.0, precision="float
     ones = np.ones(agents)
     described = Agents(np.arange(agents), 0 * np.arange(agents), 1e-4 * ones, hyper_lr * ones, ones, 0.99 * ones, 0 * ones)
     network = seaquest_network(algorithm, game.SEAQUEST.actions)
-    engine = Engine(network, described, data, BATCH, device, precision)
+    engine = SeaquestEngine(network, described, data, BATCH, device, precision)
     return engine, engine.advance(initial_state(network, described), 2)  # the first step moves no learning rate; then the capture
 
 

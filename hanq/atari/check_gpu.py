@@ -12,15 +12,16 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from hanq import paper, records
-from hanq.algorithm import HANQ, Convolution, Network
+from hanq.algorithm import HANQ, Agents, Convolution, Network
 from hanq.atari import bench, command, frames, game, table5
 from hanq.atari.evaluation import Evaluation
 from hanq.atari.network import FRAMES
-from hanq.atari.training import PRECISIONS, SHARE_OF_MEMORY, Engine, find_device
-from hanq.dataset import positive_integer
-from hanq.population import Agents, initial_state
-from hanq.torch_engine import DEVICES, to_numpy
+from hanq.atari.training import PRECISIONS, SHARE_OF_MEMORY, SeaquestEngine, find_device
+from hanq.data import records
+from hanq.data.dataset import positive_integer
+from hanq.engines.population import initial_state
+from hanq.engines.torch_engine import DEVICES, to_numpy
+from hanq.reproduction import paper
 
 AGENTS = (1, 8, 30, 90)  # side by side; Table 5 needs 30, and 90 for DQN
 TRANSITIONS, SECONDS = 1_000, 0.5  # of data; of each timed call
@@ -65,7 +66,7 @@ def small_engine(algorithm, data, device, hyper_lr=0.0, target_rate=1.0):
     network = Network(replace(algorithm, hidden_layers=1, hidden_features=32), inputs, game.SEAQUEST.actions, convolutions)
     ones = np.ones(2)
     agents = Agents(np.arange(2), np.zeros(2, int), 1e-4 * ones, hyper_lr * ones, target_rate * ones, 0.99 * ones, 0 * ones)
-    return Engine(network, agents, data, 8, device), initial_state(network, agents)
+    return SeaquestEngine(network, agents, data, 8, device), initial_state(network, agents)
 
 
 def distance(ours, theirs, start):

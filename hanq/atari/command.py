@@ -6,11 +6,11 @@ from functools import lru_cache
 from hanq.algorithm import DQN, DQN_LN, HANQ, PQN
 from hanq.atari import frames, training
 from hanq.atari.game import SEAQUEST
-from hanq.files import as_path, locked
-from hanq.finished import check_same, held
-from hanq.run import load_run
-from hanq.segments import Usual, checked_counts
-from hanq.training import axis
+from hanq.data.files import as_path, locked
+from hanq.reproduction.finished import check_same, held
+from hanq.training.run import load_run
+from hanq.training.segments import Usual, checked_counts
+from hanq.training.train import axis
 
 ALGORITHMS = {  # the rows of Table 5, and PQN: DQN-LN with its LayerNorm before the ReLU
     "DQN": DQN,

@@ -6,7 +6,7 @@ import torch
 from hanq import reference
 from hanq.atari import game
 from hanq.atari.network import FRAMES, SIDE
-from hanq.generator import EVALUATION, integer, minibatch
+from hanq.data.generator import EVALUATION, integer, minibatch
 
 SAMPLE, CHUNK = 1_024, 128  # transitions of each dataset that msbe and scale are means of; how many at a time
 
@@ -14,7 +14,7 @@ SAMPLE, CHUNK = 1_024, 128  # transitions of each dataset that msbe and scale ar
 class Evaluation:
     """Measures a population at a state, with games of its own that it keeps from call to call.
 
-    engine: a training `Engine`. episodes: games an agent, whose starts are a function of the agent's
+    engine: a training `SeaquestEngine`. episodes: games an agent, whose starts are a function of the agent's
     seed, the gradient step and the game. horizon: actions after which a game is cut off.
     """
 

@@ -20,12 +20,12 @@ import numpy as np
 import xarray
 from tqdm.auto import tqdm
 
-from hanq import records
-from hanq.arguments import check_seeds, positive_integer
 from hanq.atari import game
 from hanq.atari.network import FRAMES, SIDE
-from hanq.files import as_path, locked
-from hanq.generator import BEHAVIOUR, GAME, integer
+from hanq.data import records
+from hanq.data.arguments import check_seeds, positive_integer
+from hanq.data.files import as_path, locked
+from hanq.data.generator import BEHAVIOUR, GAME, integer
 
 GAMES = 8  # games a block: seeding loads the ROM, which takes as long as 200 steps
 TYPES = {"actions": "uint8", "rewards": "int8", "terminated": "bool", "rows": "int32", "first_rows": "int32"}
@@ -75,7 +75,7 @@ class Frames:
 
 @dataclass(frozen=True, eq=False)
 class FrameDataset:
-    """Several seeds' transitions, as many for each, as `torch_engine.Engine` and `train` ask for them."""
+    """Several seeds' transitions, as many for each, as `torch_engine.TorchEngine` and `train` ask for them."""
 
     members: tuple[Frames, ...]
 

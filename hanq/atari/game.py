@@ -19,7 +19,7 @@ Where it differs from CleanRL:
 import numpy as np
 from ale_py.vector_env import AtariVectorEnv
 
-from hanq.environments import Environment
+from hanq.data.environments import Environment
 
 NO_OP, FIRE, UP = range(3)
 START = (FIRE, UP)

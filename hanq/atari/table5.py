@@ -12,11 +12,14 @@ from contextlib import ExitStack
 import numpy as np
 import xarray
 
-from hanq import checkpoint, paper, records, scores
 from hanq.atari import command
-from hanq.files import as_path, locked
-from hanq.finished import check_same, held
-from hanq.training import axis
+from hanq.data import records
+from hanq.data.files import as_path, locked
+from hanq.engines import checkpoint
+from hanq.reproduction import paper
+from hanq.reproduction.finished import check_same, held
+from hanq.training import scores
+from hanq.training.train import axis
 
 ROWS = {paper.file_name(name): row for (name, _), row in paper.SEAQUEST.items()}
 SHOWN = ("seaquest-HANQ", "seaquest-DQN-LN")  # results that keep their best agent, 3.5 MB each: the book shows them playing

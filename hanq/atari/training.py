@@ -1,4 +1,4 @@
-"""Train agents on Seaquest's frames: the engine of `hanq.torch_engine`, fed from frames on disk or on the device."""
+"""Train agents on Seaquest's frames: the engine of `hanq.engines.torch_engine`, fed from frames on disk or on the device."""
 
 import ctypes
 import json
@@ -10,17 +10,19 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from hanq import files, records, reference, torch_engine
+from hanq import reference
 from hanq.algorithm import Algorithm
 from hanq.atari.evaluation import SAMPLE, Evaluation
 from hanq.atari.frames import FrameDataset
 from hanq.atari.game import SEAQUEST
 from hanq.atari.network import seaquest_network
-from hanq.population import initial_state
-from hanq.run import GRID, Run
-from hanq.segments import Usual, checked_counts, progress_bar, segments
-from hanq.settings import set_aside
-from hanq.training import agents_of, axis, labelled, labelled_parameters
+from hanq.data import files, records
+from hanq.data.settings import set_aside
+from hanq.engines import torch_engine
+from hanq.engines.population import initial_state
+from hanq.training.run import GRID, Run
+from hanq.training.segments import Usual, checked_counts, progress_bar, segments
+from hanq.training.train import agents_of, axis, labelled, labelled_parameters
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
 CHECKPOINT_SECONDS = 120  # 34 MB an agent each time
@@ -29,7 +31,7 @@ SHARE_OF_MEMORY = 0.5  # of what the device has free, that frames may take
 ON_DEVICE = WeakKeyDictionary()  # {dataset: {device: its frames there}}: moved once for several trainings
 
 
-class Engine(torch_engine.Engine):
+class SeaquestEngine(torch_engine.TorchEngine):
     """The population trained by `reference.step` on stacks that are made from single frames."""
 
     def __init__(self, network, agents, dataset, batch_size, device, precision="float32", compiled=False):
@@ -140,7 +142,7 @@ def train(
     axes = {name: axis(name, value) for name, value in values.items()} | {"seed": dataset.seeds}
     agents = agents_of(axes, len(dataset.seeds))
     network = seaquest_network(algorithm, SEAQUEST.actions)
-    engine = Engine(network, agents, dataset, counts["batch_size"], device, precision, compiled)
+    engine = SeaquestEngine(network, agents, dataset, counts["batch_size"], device, precision, compiled)
     described = axes | counts | dict(algorithm=algorithm, dataset=dataset.digest, engine=engine.name, precision=precision)
     attrs = provenance(algorithm, dataset, engine) | counts
 

@@ -12,10 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import hanq
-from hanq import checkpoint, records, training
 from hanq.__main__ import main
 from hanq.atari import frames
 from hanq.atari import training as atari_training
+from hanq.data import records
+from hanq.engines import checkpoint
+from hanq.training import train as training
 
 FULL = os.environ.get("FAULTS") == "full"
 WARM = multiprocessing.get_context("forkserver")  # its children find the package imported, and Numba's cache filled

@@ -7,10 +7,12 @@ import pytest
 from fuzz import Reached, fault, report
 from helper import FULL
 
-from hanq import bench, ledger, protocol, training
 from hanq.__main__ import main
 from hanq.atari import bench as atari_bench
 from hanq.atari import frames
+from hanq.engines import bench
+from hanq.reproduction import ledger, protocol
+from hanq.training import train as training
 
 INPUTS = 2_000 if FULL else 150
 

@@ -13,8 +13,10 @@ from fuzz import fault, report
 from helper import FULL, SCENARIOS
 
 import hanq
-from hanq import checkpoint, records, tuning
 from hanq.atari import frames
+from hanq.data import records
+from hanq.engines import checkpoint
+from hanq.reproduction import tuning
 
 INPUTS = 4_000 if FULL else 300
 

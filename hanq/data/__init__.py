@@ -1,0 +1,1 @@
+"""Offline data and the environments that it comes from; what is read, written, drawn and checked."""

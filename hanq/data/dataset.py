@@ -1,0 +1,257 @@
+"""Offline data: collect it through Gymnasium, or take a user's own; load, save, check.
+
+A `Dataset` holds one dataset of logged transitions a seed, all of one size.
+"""
+
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import xarray
+
+from hanq.data import environments, records
+from hanq.data.arguments import array, check_seeds, lost_digits, positive_integer, shown
+from hanq.data.environments import PENDULUM
+from hanq.data.generator import BEHAVIOUR, integer
+from hanq.data.settings import set_aside
+
+DIMS = {
+    "observations": ("seed", "transition", "observation"),
+    "actions": ("seed", "transition"),
+    "rewards": ("seed", "transition"),
+    "next_observations": ("seed", "transition", "observation"),
+    "terminated": ("seed", "transition"),
+}
+MOST_ACTIONS = 2**24  # the fused engine keeps an action beside its observations, in float32
+LARGEST_SIZE = 2**32  # of a dataset, see `generator.to_integer`
+TYPES = {"observations": "float32", "actions": "int64", "rewards": "float32",
+         "next_observations": "float32", "terminated": "bool"}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Logged transitions, the same number for each seed.
+
+    `terminated` is true only where the episode really ended: a time limit is no termination,
+    and bootstrapping goes on across it.
+    """
+
+    observations: np.ndarray
+    """(seeds, size, obs_dim) float32"""
+    actions: np.ndarray
+    """(seeds, size) int64, from 0"""
+    rewards: np.ndarray
+    """(seeds, size) float32"""
+    next_observations: np.ndarray
+    """(seeds, size, obs_dim) float32"""
+    terminated: np.ndarray
+    """(seeds, size) bool"""
+    seeds: np.ndarray
+    """(seeds,) int64"""
+    environment: str | None
+    """Name of the environment in which policies are evaluated, or None."""
+    action_count: int
+    """How many actions there are to choose from."""
+    provenance: dict = field(default_factory=dict)
+    """Where the data come from."""
+
+    @property
+    def size(self):
+        """Transitions a seed."""
+        return self.observations.shape[1]
+
+    @property
+    def obs_dim(self):
+        return self.observations.shape[2]
+
+    @property
+    def digest(self):
+        """Checksum of the transitions, whatever their provenance says."""
+        return records.digest(self.to_xarray().drop_attrs())
+
+    @classmethod
+    @set_aside()
+    def from_arrays(cls, observations, actions, rewards, next_observations, terminated, *,
+                    environment=None, action_count=None, seeds=None, provenance=None):  # fmt: skip
+        """A dataset of a user's own logged transitions.
+
+        observations, next_observations: (size, obs_dim), or (seeds, size, obs_dim) for several
+        datasets; actions (integers from 0), rewards, terminated (0 or 1): the same without obs_dim.
+        Each anything that NumPy, PyTorch, pandas or xarray makes of numbers, on any device.
+        environment: a name from `hanq.data.environments`, in which to evaluate; without it scores are NaN.
+        action_count: how many actions there are; default: the environment's, else the largest seen
+        plus one. seeds: one integer a dataset, default 0, 1, ...
+
+        Raises ValueError naming the argument for wrong shapes, NaN, masked or missing numbers, actions out of
+        range, and integers that float32 cannot tell apart; warns of those that it rounds.
+        """
+        given = dict(observations=observations, actions=actions, rewards=rewards,
+                     next_observations=next_observations, terminated=terminated)  # fmt: skip
+        arrays = {name: _checked(name, value) for name, value in given.items()}
+        if arrays["observations"].ndim == 2:
+            arrays = {name: value[None] for name, value in arrays.items()}
+        _check_shapes(arrays)
+        action_count = _check_actions(arrays, environment, action_count)
+        _check_digits(arrays)
+        provenance = _plain({} if provenance is None else provenance)
+        seeds = check_seeds(np.arange(len(arrays["actions"])) if seeds is None else seeds, len(arrays["actions"]))
+        arrays = {name: np.array(value, TYPES[name], order="C") for name, value in arrays.items()}  # copies
+        return cls(**arrays, seeds=seeds, environment=environment, action_count=action_count,
+                   provenance=provenance)  # fmt: skip
+
+    def sel(self, seeds):
+        """The datasets of these seeds, in this order.
+
+        KeyError names a seed that is not here, ValueError what is no list of distinct seeds.
+        """
+        known = {int(seed): i for i, seed in enumerate(self.seeds)}
+        wanted = check_seeds(seeds).tolist()
+        missing = [seed for seed in wanted if seed not in known]
+        if missing:
+            raise KeyError(f"seeds={missing} are not in this dataset: use some of {list(known)}")
+        index = [known[seed] for seed in wanted]
+        return replace(self, seeds=self.seeds[index], **{name: getattr(self, name)[index] for name in DIMS})
+
+    def to_xarray(self):
+        """The same as labelled arrays, with the provenance in the attributes."""
+        variables = {name: (dims, getattr(self, name)) for name, dims in DIMS.items()}
+        attrs = {"kind": "dataset", "environment": self.environment or "", "action_count": self.action_count,
+                 "provenance": json.dumps(self.provenance)}  # fmt: skip
+        return xarray.Dataset(variables, {"seed": self.seeds}, attrs)
+
+    def save(self, path):
+        """Write everything to one file, atomically, in place of what is there."""
+        records.save(self.to_xarray(), path)
+
+
+def load_dataset(path):
+    """What `Dataset.save` wrote; ValueError names a file that is truncated, edited or of another kind."""
+    stored = records.load(path)
+    if stored.attrs.get("kind") != "dataset":
+        raise ValueError(f"path={str(path)!r} holds no dataset but a {stored.attrs.get('kind', 'file of another kind')}")
+    arrays = {name: stored[name].values for name in DIMS}
+    return Dataset.from_arrays(
+        **arrays, seeds=stored["seed"].values, environment=stored.attrs["environment"] or None,
+        action_count=int(stored.attrs["action_count"]), provenance=json.loads(stored.attrs["provenance"]),
+    )  # fmt: skip
+
+
+@set_aside()
+def collect(environment, seeds, *, size=None, episode_length=None, initial_velocity=None):
+    """Offline data from uniformly random actions, one dataset a seed (section 11).
+
+    environment: "Pendulum" (torques -2, 0, 2), "Acrobot" or "CartPole". seeds: integers from 0.
+    size: transitions a seed, default 1,000 for Pendulum and 10,000 for the others.
+    episode_length: steps until an episode is cut off, default the environment's own limit
+    (200 for Pendulum, 500 for the others).
+    initial_velocity: Pendulum only. Episodes start at an angle within [-pi, pi] and a velocity
+    within [-initial_velocity, initial_velocity], both uniform; default 8, every state there is.
+    The paper leaves both open: see the book's chapter on what reproduces.
+
+    Returns a `Dataset` of len(seeds) datasets. Raises ValueError naming a bad argument.
+    """
+    known = environments.find(environment)
+    seeds = check_seeds(seeds)
+    size = positive_integer("size", known.dataset_size if size is None else size, LARGEST_SIZE)
+    episode_length = positive_integer("episode_length", known.horizon if episode_length is None else episode_length)
+    if known.code == PENDULUM:
+        initial_velocity = environments.PENDULUM_MAX_SPEED if initial_velocity is None else initial_velocity
+        initial_velocity = environments.speed("initial_velocity", initial_velocity)
+    elif initial_velocity is not None:
+        raise ValueError(f"initial_velocity={shown(initial_velocity)} applies to Pendulum only: leave it out for {environment}")
+    options = {"x_init": np.pi, "y_init": initial_velocity} if known.code == PENDULUM else None
+    single = [_collect_one(known, int(seed), size, episode_length, options) for seed in seeds]
+    arrays = {name: np.stack([one[name] for one in single]) for name in DIMS}
+    provenance = records.provenance() | {
+        "collected": "uniformly random actions", "episode_length": episode_length, "initial_velocity": initial_velocity,
+    }  # fmt: skip
+    return Dataset.from_arrays(**arrays, environment=environment, seeds=seeds, provenance=provenance)
+
+
+def _collect_one(environment, seed, size, episode_length, options):
+    """One dataset, as a dict of arrays; actions are a function of the seed alone."""
+    shapes = {"observations": (size, environment.obs_dim), "next_observations": (size, environment.obs_dim)}
+    data = {name: np.empty(shapes.get(name, size), TYPES[name]) for name in DIMS}
+    data["actions"][:] = integer(environment.actions, seed, BEHAVIOUR, 0, np.arange(size))
+    with environment.make(episode_length) as twin:
+        observation, _ = twin.reset(seed=seed, options=options)
+        for i in range(size):
+            data["observations"][i] = observation
+            observation, reward, terminated, truncated, _ = twin.step(data["actions"][i])
+            data["next_observations"][i] = observation
+            data["rewards"][i], data["terminated"][i] = reward, terminated
+            if terminated or truncated:
+                observation, _ = twin.reset(options=options)
+    return data
+
+
+def _checked(name, value):
+    """A user's values of one kind; ValueError where one of them is none that it may be."""
+    found = array(name, value)
+    limit = np.finfo(np.float32).max if TYPES[name] == "float32" else np.inf
+    bad = ~np.isfinite(found) | (np.abs(found.astype(np.float64)) > limit)
+    _refuse(name, found, bad, "finite numbers, in float32's range")
+    if name == "actions" and found.dtype.kind == "f":
+        _refuse(name, found, found != np.floor(found), "integers from 0")
+    if name == "terminated":
+        _refuse(name, found, ~np.isin(found, (0, 1)), "booleans, or 0 and 1")
+    return found
+
+
+def _refuse(name, values, bad, allowed):
+    """ValueError with the first of the values where `bad` is true."""
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"{name} holds {values[where]} at index {where}: use {allowed}")
+
+
+def _plain(provenance):
+    """A provenance as it can be saved; ValueError for what is no dict, or holds what JSON has not."""
+    try:
+        if not isinstance(provenance, Mapping):
+            raise TypeError("it is no dict")
+        json.dumps(dict(provenance))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"provenance={shown(provenance)} is not plain data: use a dict of what JSON has ({error})") from error
+    return dict(provenance)
+
+
+def _check_digits(arrays):
+    """Warn, once, where float32 does not hold a whole number's digits."""
+    for name in ("observations", "next_observations", "rewards"):
+        values = arrays[name] if name != "rewards" else arrays[name][..., None]
+        lost = lost_digits(name, values)
+        if lost is not None:
+            warnings.warn(f"{name} holds {lost}, which float32 rounds to {int(np.float32(lost))}", stacklevel=4)
+            return
+
+
+def _check_shapes(arrays):
+    shape = arrays["observations"].shape
+    if len(shape) != 3 or 0 in shape:
+        raise ValueError(f"observations has shape {shape}: use (size, obs_dim) or (seeds, size, obs_dim), none of them 0")
+    for name, dims in DIMS.items():
+        expected = shape[: len(dims)]
+        if arrays[name].shape != expected:
+            raise ValueError(f"{name} has shape {arrays[name].shape}: observations of shape {shape} need {expected}")
+
+
+def _check_actions(arrays, environment, action_count):
+    """The number of actions, once every logged action and observation is known to fit."""
+    actions = arrays["actions"]
+    if action_count is not None:
+        action_count = positive_integer("action_count", action_count, MOST_ACTIONS + 1)
+    if environment is not None:
+        known = environments.find(environment)
+        if arrays["observations"].shape[2] != known.obs_dim:
+            raise ValueError(f"observations has obs_dim {arrays['observations'].shape[2]}: {environment} needs {known.obs_dim}")
+        if action_count not in (None, known.actions):
+            raise ValueError(f"action_count={action_count} contradicts {environment}: it has {known.actions} actions")
+        action_count = known.actions
+    least, most = int(actions.min()), int(actions.max())
+    count = action_count or min(max(0, most) + 1, MOST_ACTIONS)
+    if least < 0 or most >= count:
+        raise ValueError(f"actions holds {shown(least if least < 0 else most)}: use integers from 0 to {count - 1}")
+    return count

@@ -1,0 +1,192 @@
+"""What an environment is: its sizes, its score range, its compiled dynamics, its Gymnasium twin.
+
+The dynamics are Gymnasium's classic-control equations, compiled so that a whole population can
+be evaluated inside training; tests hold each equal to Gymnasium from transplanted states.
+A state is a float64 array of 4 numbers, of which Pendulum uses the first two.
+"""
+
+from dataclasses import dataclass
+from math import cos, pi, sin
+
+import gymnasium
+import numpy as np
+
+from hanq.data.arguments import number, shown
+from hanq.data.caching import njit
+from hanq.data.generator import EVALUATION, random_bits, to_uniform
+
+PENDULUM, ACROBOT, CARTPOLE = range(3)
+PENDULUM_TORQUES = (-2.0, 0.0, 2.0)
+PENDULUM_MAX_SPEED = 8.0
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A discrete-action environment and the paper's way of scoring it (Table 10)."""
+
+    name: str
+    code: int
+    gymnasium_id: str
+    obs_dim: int
+    actions: int
+    horizon: int
+    """Steps after which an evaluation episode is cut off."""
+    low_return: float
+    """Return of a score of 0."""
+    high_return: float
+    """Return of a score of 100."""
+    dataset_size: int
+    """Transitions in one of the paper's offline datasets (section 11)."""
+
+    def score(self, return_):
+        """Normalised return, 0 at `low_return` and 100 at `high_return` (section 11.1)."""
+        return 100 * (return_ - self.low_return) / (self.high_return - self.low_return)
+
+    def make(self, episode_length=None):
+        """The environment as Gymnasium has it, with discrete actions; raises as gymnasium.make does."""
+        twin = gymnasium.make(self.gymnasium_id, max_episode_steps=episode_length or self.horizon)
+        if self.code != PENDULUM:
+            return twin
+        torques = np.array(PENDULUM_TORQUES, np.float32)
+        return gymnasium.wrappers.TransformAction(
+            twin, lambda action: torques[action : action + 1], gymnasium.spaces.Discrete(len(torques))
+        )
+
+
+ENVIRONMENTS = {
+    environment.name: environment
+    for environment in (
+        Environment("Pendulum", PENDULUM, "Pendulum-v1", 3, 3, 200, -1500.0, -200.0, 1_000),
+        Environment("Acrobot", ACROBOT, "Acrobot-v1", 6, 3, 500, -500.0, -100.0, 10_000),
+        Environment("CartPole", CARTPOLE, "CartPole-v1", 4, 2, 500, 0.0, 500.0, 10_000),
+    )
+}
+
+
+def find(name):
+    """The environment of that name; ValueError names the known ones."""
+    if not isinstance(name, str) or name not in ENVIRONMENTS:
+        raise ValueError(f"environment={shown(name)} is unknown: use one of {tuple(ENVIRONMENTS)}")
+    return ENVIRONMENTS[name]
+
+
+def speed(name, value):
+    """A pendulum's angular speed as a float, radians a second; ValueError names one that is not allowed."""
+    found = number(value)
+    if found is None or not 0 <= found <= PENDULUM_MAX_SPEED:
+        raise ValueError(f"{name}={shown(value)} is out of range: use a number from 0 to {PENDULUM_MAX_SPEED:g}")
+    return float(found)
+
+
+@njit(cache=True)
+def reset(code, state, seed, gradient_step, episode, velocity=1.0):
+    """Draw an evaluation start into `state`, distributed as Gymnasium's own reset.
+
+    velocity: Pendulum's is drawn from -velocity to velocity, radians a second; 1 is Gymnasium's.
+    """
+    for i in range(4):
+        bits = random_bits(seed, EVALUATION, gradient_step, 4 * episode + i)
+        state[i] = 2.0 * to_uniform(bits) - 1.0
+    if code == PENDULUM:
+        state[0] *= pi  # angle
+        state[1] *= velocity
+    elif code == ACROBOT:
+        state *= 0.1
+    else:
+        state *= 0.05
+
+
+@njit(cache=True)
+def observe(code, state, observation):
+    """Write what the agent sees of `state` into `observation` (obs_dim,) float32."""
+    if code == PENDULUM:
+        observation[0], observation[1], observation[2] = cos(state[0]), sin(state[0]), state[1]
+    elif code == ACROBOT:
+        observation[0], observation[1] = cos(state[0]), sin(state[0])
+        observation[2], observation[3] = cos(state[1]), sin(state[1])
+        observation[4], observation[5] = state[2], state[3]
+    else:
+        for i in range(4):
+            observation[i] = state[i]
+
+
+@njit(cache=True)
+def step(code, state, action):
+    """Advance `state` in place by one action; returns (reward, terminated)."""
+    if code == PENDULUM:
+        return pendulum_step(state, action), False
+    if code == ACROBOT:
+        return acrobot_step(state, action)
+    return cartpole_step(state, action)
+
+
+@njit(cache=True)
+def pendulum_step(state, action):
+    angle, velocity = state[0], state[1]
+    torque = PENDULUM_TORQUES[action]
+    wrapped = (angle + pi) % (2 * pi) - pi
+    reward = -(wrapped**2 + 0.1 * velocity**2 + 0.001 * torque**2)
+    velocity += (15.0 * sin(angle) + 3.0 * torque) * 0.05  # g = 10, mass and length 1
+    state[1] = min(max(velocity, -PENDULUM_MAX_SPEED), PENDULUM_MAX_SPEED)
+    state[0] = angle + state[1] * 0.05
+    return reward
+
+
+@njit(cache=True)
+def acrobot_derivative(angle_1, angle_2, velocity_1, velocity_2, torque):
+    """Accelerations of both joints; every mass, length and inertia is 1, centres at 0.5."""
+    d_1 = 0.25 + (1.0 + 0.25 + cos(angle_2)) + 2.0
+    d_2 = 0.25 + 0.5 * cos(angle_2) + 1.0
+    phi_2 = 0.5 * 9.8 * cos(angle_1 + angle_2 - pi / 2)
+    phi_1 = (
+        -0.5 * velocity_2**2 * sin(angle_2)
+        - velocity_2 * velocity_1 * sin(angle_2)
+        + 1.5 * 9.8 * cos(angle_1 - pi / 2)
+        + phi_2
+    )
+    numerator = torque + d_2 / d_1 * phi_1 - 0.5 * velocity_1**2 * sin(angle_2) - phi_2
+    acceleration_2 = numerator / (0.25 + 1.0 - d_2**2 / d_1)
+    return -(d_2 * acceleration_2 + phi_1) / d_1, acceleration_2
+
+
+@njit(cache=True)
+def acrobot_rk4(state, torque, dt):
+    """One classic Runge-Kutta step of length `dt`, in place."""
+    a, b, c, d = state[0], state[1], state[2], state[3]
+    k_a, k_b, k_c, k_d = 0.0, 0.0, 0.0, 0.0
+    for reach, weight in ((0.0, 1.0), (dt / 2, 2.0), (dt / 2, 2.0), (dt, 1.0)):
+        at_a, at_b, at_c, at_d = a + reach * k_a, b + reach * k_b, c + reach * k_c, d + reach * k_d
+        k_a, k_b = at_c, at_d
+        k_c, k_d = acrobot_derivative(at_a, at_b, at_c, at_d, torque)
+        state[0] += dt / 6 * weight * k_a
+        state[1] += dt / 6 * weight * k_b
+        state[2] += dt / 6 * weight * k_c
+        state[3] += dt / 6 * weight * k_d
+
+
+@njit(cache=True)
+def acrobot_step(state, action):
+    acrobot_rk4(state, action - 1.0, 0.2)
+    for i in range(2):
+        while state[i] > pi:
+            state[i] -= 2 * pi
+        while state[i] < -pi:
+            state[i] += 2 * pi
+    state[2] = min(max(state[2], -4 * pi), 4 * pi)
+    state[3] = min(max(state[3], -9 * pi), 9 * pi)
+    terminated = -cos(state[0]) - cos(state[1] + state[0]) > 1.0
+    return (0.0 if terminated else -1.0), terminated
+
+
+@njit(cache=True)
+def cartpole_step(state, action):
+    x, x_velocity, angle, velocity = state[0], state[1], state[2], state[3]
+    force = 10.0 if action == 1 else -10.0
+    push = (force + 0.05 * velocity**2 * sin(angle)) / 1.1  # pole 0.1 of a total mass of 1.1
+    acceleration = (9.8 * sin(angle) - cos(angle) * push) / (0.5 * (4.0 / 3.0 - 0.1 * cos(angle) ** 2 / 1.1))
+    state[0] = x + 0.02 * x_velocity
+    state[1] = x_velocity + 0.02 * (push - 0.05 * acceleration * cos(angle) / 1.1)
+    state[2] = angle + 0.02 * velocity
+    state[3] = velocity + 0.02 * acceleration
+    terminated = abs(state[0]) > 2.4 or abs(state[2]) > 12 * 2 * pi / 360
+    return 1.0, terminated

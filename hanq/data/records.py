@@ -1,0 +1,163 @@
+"""Files that can be trusted: checked when read, never unpickled.
+
+One format, compressed netCDF of a labelled xarray.Dataset whose attributes say where it comes
+from and hold a checksum of everything in it.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+
+import h5py
+import numpy as np
+import xarray
+
+from hanq.data.files import as_path, atomic
+
+CHECKSUM = "sha256"
+MOST_COMPRESSED = 1_032  # bytes that zlib can make one of
+
+
+@contextmanager
+def interrupts_later():
+    """Keep Ctrl-C until the block is over: within HDF5 its exception may be raised where Python drops it, and be lost."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    caught = []
+    signal.signal(signal.SIGINT, lambda *_: caught.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if caught:
+            signal.raise_signal(signal.SIGINT)
+
+
+def digest(data):
+    """Checksum of an xarray.Dataset: names, dimensions, types, values and attributes."""
+    sha = hashlib.sha256()
+    for name in sorted(data.variables):
+        variable = data.variables[name]
+        values = np.asarray(variable.values)
+        if values.dtype.kind not in "biuf":  # text: its width in memory is not part of its value
+            values = np.array(json.dumps(values.tolist()).encode())
+        else:
+            values = np.ascontiguousarray(values)
+        sha.update(repr((name, variable.dims, values.shape, values.dtype.str)).encode())
+        sha.update(values.tobytes())
+    attributes = {key: plain(value) for key, value in data.attrs.items()}
+    sha.update(json.dumps(attributes, sort_keys=True).encode())
+    return sha.hexdigest()
+
+
+def plain(value):
+    """An attribute as JSON has it, whichever of NumPy's types it came back as."""
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+
+
+def save(data, path):
+    """Write an xarray.Dataset to one compressed netCDF file, atomically."""
+    data = data.assign_attrs({CHECKSUM: digest(data)})
+    compressed = {"zlib": True, "complevel": 5, "shuffle": True}  # with an index of some 4 kB, not worth it for less
+    encoding = {name: {"_FillValue": None} | (compressed if data[name].nbytes > 4096 else {}) for name in data.variables}
+    with interrupts_later():
+        written = data.to_netcdf(engine="h5netcdf", encoding=encoding)  # in memory: HDF5 may crash where the disk is full
+    with atomic(path) as partial:
+        partial.write_bytes(written)
+
+
+def load(path):
+    """Read what `save` wrote; ValueError names a file that is truncated or was edited."""
+    path = as_path("path", path)
+    if not path.is_file():
+        raise FileNotFoundError(f"path={str(path)!r} does not exist")
+    try:
+        check_layout(path)
+        with interrupts_later(), xarray.open_dataset(path, engine="h5netcdf", mask_and_scale=False) as opened:
+            data = opened.load()
+    except Exception as error:  # h5py raises OSError, KeyError or RuntimeError, by where the file breaks off
+        raise ValueError(f"path={str(path)!r} is not a readable netCDF file: truncated or damaged ({error})") from error
+    data.attrs = {key: plain(value) for key, value in data.attrs.items()}
+    stored = data.attrs.pop(CHECKSUM, None)
+    if stored != digest(data):
+        raise ValueError(f"path={str(path)!r} does not match its own checksum: it was edited or damaged")
+    return data
+
+
+def check_layout(path):
+    """ValueError where a netCDF file reaches beyond itself, or promises more numbers than it can hold, before any is read."""
+    with h5py.File(path) as file:
+        promised = 0
+        for name in file:
+            if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+                raise ValueError(f"{name!r} is a link to elsewhere")
+            array = file[name]
+            if not isinstance(array, h5py.Dataset) or array.dtype.kind not in "biufSO" or h5py.check_ref_dtype(array.dtype):
+                raise ValueError(f"{name!r} is no array of numbers or texts")
+            if array.is_virtual or array.external:
+                raise ValueError(f"the values of {name!r} lie in another file")
+            promised += array.nbytes
+    size = path.stat().st_size
+    if promised > MOST_COMPRESSED * size:
+        raise ValueError(f"it promises {promised:,} bytes, more than its {size:,} can hold")
+
+
+def provenance():
+    """Where a result comes from: command, commit, versions, machine, date."""
+    packages = ("torch", "numpy", "numba", "gymnasium", "xarray")
+    program = Path(sys.argv[0])
+    module = f"-m {program.parent.name}" if program.name == "__main__.py" else program.name
+    return {
+        "command": " ".join(["python", module, *map(portable, sys.argv[1:])]),
+        "commit": commit(),
+        "python": platform.python_version(),
+        "versions": json.dumps({package: version(package) for package in packages}),
+        "machine": f"{processor()}, {os.cpu_count()} cores",
+        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+    }
+
+
+def portable(argument):
+    """A command's argument without the machine's folders: a path in the repository relative to it, of another its name."""
+    option, equals, value = argument.partition("=") if argument.startswith("-") else ("", "", argument)
+    path = Path(os.path.expanduser(value))
+    if not path.is_absolute():
+        return argument
+    if path == Path(os.path.expanduser("~")):
+        return f"{option}{equals}~"
+    path, repository = path.resolve(), Path(__file__).resolve().parents[2]
+    inside = path.is_relative_to(repository)
+    return option + equals + (path.relative_to(repository).as_posix() if inside else path.name or "root")
+
+
+def commit():
+    """The checkout's commit, with `+changes` where the package differs from it, else `unknown`."""
+    package = Path(__file__).parents[1]
+    git = ["git", "-C", str(package)]
+    try:
+        subprocess.run([*git, "ls-files", "--error-unmatch", __file__], capture_output=True, check=True)
+        head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
+        status = subprocess.run([*git, "status", "--porcelain", str(package)], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head.stdout.strip() + ("+changes" if status.stdout.strip() else "")
+
+
+def processor():
+    """The processor's name, as far as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

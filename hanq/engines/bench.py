@@ -1,0 +1,123 @@
+"""How fast the engines are, against what a user would otherwise run: `python -m hanq bench`.
+
+Every figure is microseconds of wall time per agent per gradient step, hidden 128, batch 128, on
+Pendulum; the least of several repetitions. Ratios come from one run on one machine.
+"""
+
+import importlib.util
+import resource
+import time
+from dataclasses import replace
+from functools import partial
+
+import numba
+import numpy as np
+import torch
+from torch import nn
+
+from hanq.algorithm import DQN, DQN_LN, HANQ, Agents, Network
+from hanq.data import records
+from hanq.data.dataset import collect
+from hanq.engines import fused, torch_engine
+from hanq.engines.population import initial_state
+
+BATCH, DISCOUNT = 128, 0.99
+REPETITIONS = 5
+COLUMNS = "{:<50} {:>9} {:>9} {:>9}"
+
+
+def least_seconds(function):
+    """The least wall time of several calls, after one to warm up."""
+    function()
+    seconds = []
+    for _ in range(REPETITIONS):
+        start = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def engine_microseconds(engine, algorithm, data, agents, steps, hyper_lr=0.0, target_rate=1.0):
+    """Microseconds per agent-step of one engine on a population of `agents`."""
+    ones = np.ones(agents)
+    population = Agents(
+        np.arange(agents), np.arange(agents) % len(data.seeds), 1e-3 * ones, hyper_lr * ones,
+        target_rate * ones, DISCOUNT * ones, 0 * ones,
+    )  # fmt: skip
+    network = Network(algorithm, data.obs_dim, data.action_count)
+    running = engine(network, population, data, BATCH)
+    state = running.advance(initial_state(network, population), 1)  # where the engine holds it
+    return 1e6 * least_seconds(lambda: running.advance(state, steps)) / agents / steps
+
+
+def plain_loop_microseconds(data, steps=200, target_rate=1e-3):
+    """DQN for one agent as anybody would write it: nn.Module, torch.optim.Adam, a target network."""
+    columns = (data.observations, data.actions, data.rewards, data.next_observations, data.terminated)
+    transitions = [torch.as_tensor(column[0]) for column in columns]
+    online, target = (
+        nn.Sequential(nn.Linear(data.obs_dim, 128), nn.ReLU(), nn.Linear(128, data.action_count)) for _ in range(2)
+    )
+    target.load_state_dict(online.state_dict())
+    optimiser = torch.optim.Adam(online.parameters(), lr=1e-3)
+
+    def train():
+        for _ in range(steps):
+            index = torch.randint(data.size, (BATCH,))
+            observations, actions, rewards, next_observations, terminated = (column[index] for column in transitions)
+            with torch.no_grad():
+                aim = rewards + DISCOUNT * ~terminated * target(next_observations).max(-1).values
+            taken = online(observations).gather(-1, actions[:, None])[:, 0]
+            optimiser.zero_grad()
+            (taken - aim).square().mean().backward()
+            optimiser.step()
+            with torch.no_grad():
+                for slow, fast in zip(target.parameters(), online.parameters(), strict=True):
+                    slow.lerp_(fast, target_rate)
+
+    return 1e6 * least_seconds(train) / steps
+
+
+def table(data):
+    """Rows (what, us of the peer or None, us of the fused engine, target ratio or None)."""
+    fast = {
+        "DQN, target network": engine_microseconds(fused.FusedEngine, DQN, data, 64, 500, target_rate=1e-3),
+        "HANQ, hyper_lr 0": engine_microseconds(fused.FusedEngine, HANQ, data, 64, 500),
+        "HANQ, residual hypergradient": engine_microseconds(fused.FusedEngine, HANQ, data, 64, 500, hyper_lr=0.1),
+    }
+    rows = [
+        ("DQN, target network: plain PyTorch loop", plain_loop_microseconds(data), fast["DQN, target network"]),
+        ("HANQ, hyper_lr 0: torch engine, 64 agents",
+         engine_microseconds(torch_engine.TorchEngine, HANQ, data, 64, 10), fast["HANQ, hyper_lr 0"]),
+        ("HANQ, hyper_lr 0: the same compiled, 64 agents",
+         engine_microseconds(torch_engine.CompiledTorchEngine, HANQ, data, 64, 10), fast["HANQ, hyper_lr 0"]),
+    ]  # fmt: skip
+    if importlib.util.find_spec("jax"):
+        from hanq.engines.bench_jax import jax_microseconds  # JAX is no dependency
+
+        rows.append(("HANQ, hyper_lr 0: JAX jit, vmap, scan", jax_microseconds(data, 64, 100), fast["HANQ, hyper_lr 0"]))
+    if torch.cuda.is_available():
+        for name, engine in (("CUDA graph", torch_engine.TorchEngine), ("CUDA graph, compiled", torch_engine.CompiledTorchEngine)):
+            microseconds = engine_microseconds(partial(engine, device="cuda"), HANQ, data, 1_000, 1_000)
+            rows.append((f"HANQ, hyper_lr 0: {name}, 1,000 agents", microseconds, fast["HANQ, hyper_lr 0"]))
+    rows.append(("HANQ, residual hypergradient", None, fast["HANQ, residual hypergradient"]))
+    deep = replace(DQN_LN, hidden_layers=2)
+    rows.append(("DQN-LN, two hidden layers: torch engine, 64 agents",
+                 engine_microseconds(torch_engine.TorchEngine, deep, data, 64, 5), engine_microseconds(fused.FusedEngine, deep, data, 64, 50)))  # fmt: skip
+    for agents in (8, 64, 512):
+        microseconds = engine_microseconds(fused.FusedEngine, HANQ, data, agents, 100, hyper_lr=0.1)
+        rows.append((f"HANQ, residual hypergradient, {agents} agents", None, microseconds))
+    return rows
+
+
+def main():
+    """Print the table, the machine and the versions."""
+    origin = records.provenance()
+    print(f"{origin['machine']}, {numba.config.NUMBA_NUM_THREADS} threads, commit {origin['commit']}")
+    print(f"python {origin['python']}, {origin['versions']}")
+    data = collect("Pendulum", range(30))
+    engine_microseconds(fused.FusedEngine, HANQ, data, 1_000, 20, hyper_lr=0.1)  # first: the peers take memory of their own
+    print(f"most memory, 1,000 agents of HANQ: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GB")
+    print(COLUMNS.format("us per agent per gradient step", "peer", "fused", "ratio"))
+    for what, peer, ours in table(data):
+        ratio = "" if peer is None else f"{peer / ours:.1f}"
+        print(COLUMNS.format(what, "" if peer is None else f"{peer:.1f}", f"{ours:.1f}", ratio), flush=True)

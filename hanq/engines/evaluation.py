@@ -1,0 +1,125 @@
+"""How good a population is now: greedy returns, squared Bellman error and predictor scale.
+
+Compiled, one agent at a time per thread, so that evaluating costs little beside training.
+Actions are greedy on Q(s, a), never on the predictor's output.
+"""
+
+from threading import Event
+
+import numba
+import numpy as np
+
+from hanq.data import environments
+from hanq.engines.compiling import entry_point
+from hanq.engines.forward import greedy, hidden, highest, layout, predictor_scale, q_values, weights_of, with_affine
+from hanq.engines.sources import VERSION
+from hanq.engines.threads import each
+
+EPISODES, TRANSITIONS = 10, 10_000  # how many are evaluated between two looks at whether to go on
+
+
+def compiled(version):
+    """(add_returns, add_errors); their cache on disk belongs to one version of the sources."""
+
+    @entry_point()
+    def add_returns(total, layout, params, code, seed, gradient_step, first, last, horizon, velocity):
+        """The total and the returns of these greedy episodes."""
+        _ = version
+        weights = weights_of(layout, params)
+        before_relu, scratch = np.empty(layout.features, np.float32), np.empty(layout.features, np.float32)
+        observation, q = np.empty(layout.obs_dim, np.float32), np.empty(layout.actions, np.float32)
+        state = np.empty(4)
+        for episode in range(first, last):
+            environments.reset(code, state, seed, gradient_step, episode, velocity)
+            for _ in range(horizon):
+                environments.observe(code, state, observation)
+                hidden(layout, weights, observation, before_relu, scratch)
+                q_values(layout, params, before_relu, scratch, q)
+                reward, terminated = environments.step(code, state, greedy(q))
+                total += reward
+                if terminated:
+                    break
+        return total
+
+    @entry_point()
+    def add_errors(total_error, total_scale, layout, params, discount, first, last, observations, actions, rewards,
+                   next_observations, terminated):  # fmt: skip
+        """The totals and the squared Bellman errors and scales of these transitions."""
+        _ = version
+        weights = weights_of(layout, params)
+        before_relu, scratch = np.empty(layout.features, np.float32), np.empty(layout.features, np.float32)
+        q = np.empty(layout.actions, np.float32)
+        for i in range(first, last):
+            hidden(layout, weights, next_observations[i], before_relu, scratch)
+            q_values(layout, params, before_relu, scratch, q)
+            target = rewards[i] + (0.0 if terminated[i] else discount * highest(q))
+            hidden(layout, weights, observations[i], before_relu, scratch)
+            total_scale += predictor_scale(layout, params, before_relu, scratch)
+            q_values(layout, params, before_relu, scratch, q)
+            total_error += (q[actions[i]] - target) ** 2
+        return total_error, total_scale
+
+    return add_returns, add_errors
+
+
+add_returns, add_errors = compiled(VERSION)
+
+
+def parts(count, size, stopped):
+    """(first, last) of each part of a count, until an Event says to stop."""
+    for first in range(0, count, size):
+        if stopped is not None and stopped.is_set():
+            return
+        yield first, min(first + size, count)
+
+
+def mean_return(layout, params, code, seed, gradient_step, episodes, horizon, velocity=1.0, stopped=None):
+    """Mean return of greedy episodes; their starts are a function of the seed and the step."""
+    total = 0.0
+    for first, last in parts(episodes, EPISODES, stopped):
+        total = add_returns(total, layout, params, code, seed, gradient_step, first, last, horizon, velocity)
+    return total / episodes
+
+
+def bellman_error(layout, params, discount, *transitions, stopped=None):
+    """Mean squared Bellman error without the predictor, and mean scale, over one dataset.
+
+    transitions: observations, actions, rewards, next_observations and terminated, each (size, ...).
+    """
+    totals, size = (0.0, 0.0), len(transitions[0])
+    for first, last in parts(size, TRANSITIONS, stopped):
+        totals = add_errors(*totals, layout, params, discount, first, last, *transitions)
+    return totals[0] / size, totals[1] / size
+
+
+def evaluate(network, agents, dataset, state, episodes, velocity=1.0):
+    """Mean return, msbe and scale of every agent, each (agents,) float64.
+
+    episodes: how many to average over, from starts that depend on the agent's seed and the
+    gradient step alone; velocity: as `environments.reset` has it. Without an environment
+    returns are NaN.
+    """
+    network, parameters = with_affine(network, state.params)
+    where = layout(network)
+    environment = environments.find(dataset.environment) if dataset.environment else None
+    stopped = Event()
+
+    def one(agent):
+        params = parameters[agent]
+        of = agents.datasets[agent]
+        error, scale = bellman_error(
+            where, params, agents.discount[agent], dataset.observations[of], dataset.actions[of],
+            dataset.rewards[of], dataset.next_observations[of], dataset.terminated[of], stopped=stopped,
+        )  # fmt: skip
+        if environment is None:
+            return np.nan, error, scale
+        return_ = mean_return(where, params, environment.code, agents.seeds[agent], state.gradient_step,
+                              episodes, environment.horizon, velocity, stopped)  # fmt: skip
+        return return_, error, scale
+
+    try:
+        results = np.array(each(one, len(state.params), numba.config.NUMBA_NUM_THREADS))
+    except BaseException:  # Ctrl-C, say: let nobody go on in the background
+        stopped.set()
+        raise
+    return {"return_": results[:, 0], "msbe": results[:, 1], "scale": results[:, 2]}

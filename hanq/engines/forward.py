@@ -1,0 +1,200 @@
+"""One agent's networks on one observation, compiled: what acting and evaluating need.
+
+The same functions as in `reference`, without agents or batch; tests hold them equal.
+"""
+
+from dataclasses import replace
+from math import exp, isfinite, prod, sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from hanq.algorithm import CHOICES, NORM_EPSILON
+from hanq.data.caching import njit
+from hanq.engines.fused.vector import FLAGS
+
+FAST = set(FLAGS)
+NORMS, PREDICTORS = CHOICES["main_norm"], CHOICES["predictor"]  # their places are the layout's integers
+LAYER, L2 = np.float32(NORM_EPSILON["layer"]), np.float32(NORM_EPSILON["l2"])
+
+
+class Layout(NamedTuple):
+    """A network's structure as integers, and where each parameter starts (-1: absent)."""
+
+    obs_dim: int
+    actions: int
+    features: int
+    hidden_layers: int
+    norm_first: int
+    main_norm: int
+    predictor: int
+    predictor_norm: int
+    positive_scale: int
+    hidden_0: int
+    hidden_0_bias: int
+    hidden_1: int
+    hidden_1_bias: int
+    head: int
+    head_bias: int
+    predictor_weight: int
+    predictor_bias: int
+    main_norm_weight: int
+    main_norm_bias: int
+    predictor_norm_weight: int
+    predictor_norm_bias: int
+
+
+def layout(network):
+    """The `Layout` of a network whose LayerNorms all have gains and offsets, see `with_affine`."""
+    starts, start = {}, 0
+    for name, shape in network.shapes.items():
+        starts[name] = start
+        start += prod(shape)
+    algorithm = network.algorithm
+    layers = ("hidden_0", "hidden_1", "head", "predictor", "main_norm", "predictor_norm")
+    return Layout(
+        network.obs_dim, network.actions, algorithm.hidden_features, algorithm.hidden_layers,
+        int(algorithm.norm_first), NORMS.index(algorithm.main_norm), PREDICTORS.index(algorithm.predictor),
+        NORMS.index(algorithm.predictor_norm), int(algorithm.positive_scale),
+        *(starts.get(f"{layer}.{part}", -1) for layer in layers for part in ("weight", "bias")),
+    )  # fmt: skip
+
+
+def with_affine(network, params):
+    """The same networks with gains of 1 and offsets of 0 where LayerNorms learn none, as `layout` expects."""
+    if network.algorithm.norm_affine:
+        return network, params
+    full = replace(network, algorithm=replace(network.algorithm, norm_affine=True))
+    extended = np.zeros((len(params), full.size), params.dtype)
+    views, learned = full.views(extended), network.views(params)
+    for name, view in views.items():
+        view[...] = learned.get(name, float(name.endswith("norm.weight")))
+    return full, extended
+
+
+@njit(fastmath=FAST, cache=True)
+def dot(a, b):
+    total = np.float32(0)
+    for i in range(len(a)):
+        total += a[i] * b[i]
+    return total
+
+
+@njit(fastmath=FAST, cache=True)
+def normalise(kind, x, params, weight, bias):
+    """Normalise `x` (features,) in place; weight, bias: where LayerNorm's affine part starts."""
+    n = len(x)
+    if kind == 1:
+        mean = np.float32(0)
+        for i in range(n):
+            mean += x[i]
+        mean /= np.float32(n)
+        variance = np.float32(0)
+        for i in range(n):
+            variance += (x[i] - mean) * (x[i] - mean)
+        rstd = np.float32(1) / sqrt(variance / np.float32(n) + LAYER)
+        for i in range(n):
+            x[i] = (x[i] - mean) * rstd * params[weight + i] + params[bias + i]
+    elif kind == 2:
+        scale = np.float32(1) / max(sqrt(dot(x, x)), L2)
+        for i in range(n):
+            x[i] *= scale
+
+
+@njit(fastmath=FAST, cache=True)
+def rectify(x):
+    for i in range(len(x)):
+        x[i] = x[i] if x[i] > 0 or x[i] != x[i] else np.float32(0)
+
+
+@njit(fastmath=FAST, cache=True)
+def dense(out, inputs, transposed, bias):
+    """out[f] = bias[f] + sum_i inputs[i] * transposed[i, f]"""
+    for f in range(len(out)):
+        out[f] = bias[f]
+    for i in range(len(inputs)):
+        x = inputs[i]
+        row = transposed[i]
+        for f in range(len(out)):
+            out[f] += x * row[f]
+
+
+@njit(cache=True)
+def weights_of(layout, params):
+    """Hidden weights (inputs, features) for vector loops over the features; biases as they are."""
+    n = layout.features
+    first = params[layout.hidden_0 : layout.hidden_0_bias].reshape((n, layout.obs_dim)).T.copy()
+    first_bias = params[layout.hidden_0_bias : layout.hidden_0_bias + n]
+    if layout.hidden_layers == 1:
+        return first, first_bias, first, first_bias
+    second = params[layout.hidden_1 : layout.hidden_1_bias].reshape((n, n)).T.copy()
+    return first, first_bias, second, params[layout.hidden_1_bias : layout.hidden_1_bias + n]
+
+
+@njit(cache=True)
+def hidden(layout, weights, observation, before_relu, scratch):
+    """The last hidden layer before its ReLU, into `before_relu` (features,)."""
+    first, first_bias, second, second_bias = weights
+    dense(before_relu, observation, first, first_bias)
+    if layout.hidden_layers == 2:
+        scratch[:] = before_relu
+        rectify(scratch)
+        dense(before_relu, scratch, second, second_bias)
+
+
+@njit(cache=True)
+def features(norm_first, kind, params, weight, bias, before_relu, out):
+    """ReLU and normalisation of one path, into `out` (features,)."""
+    out[:] = before_relu
+    if norm_first:
+        normalise(kind, out, params, weight, bias)
+        rectify(out)
+    else:
+        rectify(out)
+        normalise(kind, out, params, weight, bias)
+
+
+@njit(cache=True)
+def q_values(layout, params, before_relu, scratch, q):
+    """Q(s, a) of every action, into `q` (actions,)."""
+    n = layout.features
+    features(layout.norm_first, layout.main_norm, params, layout.main_norm_weight, layout.main_norm_bias,
+             before_relu, scratch)  # fmt: skip
+    for a in range(layout.actions):
+        start = layout.head + a * n
+        q[a] = dot(scratch, params[start : start + n]) + params[layout.head_bias + a]
+
+
+@njit(cache=True)
+def predictor_scale(layout, params, before_relu, scratch):
+    """The predictor's scale for one state; 1 without a predictor."""
+    if layout.predictor == 0:
+        return np.float32(1)
+    raw = params[layout.predictor_bias]
+    if layout.predictor == 2:
+        features(layout.norm_first, layout.predictor_norm, params, layout.predictor_norm_weight,
+                 layout.predictor_norm_bias, before_relu, scratch)  # fmt: skip
+        raw += dot(scratch, params[layout.predictor_weight : layout.predictor_weight + layout.features])
+    return np.float32(exp(raw)) if layout.positive_scale else raw
+
+
+@njit(cache=True)
+def greedy(q):
+    """The best action, the first of equals; 0 where a Q-value is not finite."""
+    best = 0
+    for a in range(len(q)):
+        if not isfinite(q[a]):
+            return 0
+        if q[a] > q[best]:
+            best = a
+    return best
+
+
+@njit(cache=True)
+def highest(q):
+    """The largest of `q`, or NaN where there is one."""
+    best = q[0]
+    for a in range(1, len(q)):
+        if q[a] > best or q[a] != q[a]:
+            best = q[a]
+    return best

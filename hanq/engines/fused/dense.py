@@ -1,0 +1,147 @@
+"""What lies below the last hidden layer: the first of two, or the weights of wide observations; matrix products of one minibatch.
+
+Forward they make the pre-activations on which `passes` goes on as on a network's inputs; the way
+back starts from the gradient by these. With one hidden layer of few inputs `below` is None, and what
+asks for it is not even compiled.
+"""
+
+from numba import njit
+
+from hanq.engines.fused.kernels import FAST, of_features, of_rows
+from hanq.engines.fused.vector import LANES, add_multiples, at_least, filled, gate, load, load_each, store, store_each, zeros
+
+TILE = (0,) * 8  # rows of a product that stay in registers
+
+
+@njit(**FAST)
+def product(a, b, depth, result):
+    """result = a[:, :depth] @ b[:depth], in whole tiles; `a` may be a transpose.
+
+    Two vectors wide, a tile uses every number of `a` that it loads twice, and has sums enough to hide their latency. The
+    sums have one order on any number of threads.
+    """
+    columns = result.shape[1]
+    paired = columns - columns % (2 * LANES)
+    for c in range(0, paired, 2 * LANES):
+        for i in range(0, result.shape[0], len(TILE)):
+            left, right = zeros(b, TILE), zeros(b, TILE)
+            for k in range(depth):
+                left = add_multiples(left, a, i, k, load(b, k, c))
+                right = add_multiples(right, a, i, k, load(b, k, c + LANES))
+            store_each(result, i, c, left)
+            store_each(result, i, c + LANES, right)
+    for c in range(paired, columns, LANES):
+        for i in range(0, result.shape[0], len(TILE)):
+            tile = zeros(b, TILE)
+            for k in range(depth):
+                tile = add_multiples(tile, a, i, k, load(b, k, c))
+            store_each(result, i, c, tile)
+
+
+@njit(**FAST)
+def transpose(a, result):
+    """Sixteen columns of the result at a time, so that both sides stay in cache."""
+    for start in range(0, a.shape[0], LANES):
+        for j in range(a.shape[1]):
+            for i in range(start, start + LANES):
+                result[j, i] = a[i, j]
+
+
+@njit(**FAST)
+def first_forward(params, x, features, inputs, h):
+    """The first layer's features, (features, batch), rows of the minibatch side by side."""
+    for r in range(0, x.shape[1], LANES):
+        row = load_each(x, 0, r, inputs)
+        for f in range(features):
+            store(h, f, r, at_least(of_rows(params, x, f, r, row), 0))
+
+
+@njit(**FAST)
+def first_again(params, x, batch, inputs, h):
+    """The same features once more, (batch, features): as cheap as to transpose them."""
+    for c in range(0, params.shape[1], LANES):
+        weights, constant = load_each(params, 0, c, inputs), load(params, len(inputs), c)
+        for r in range(batch):
+            store(h, r, c, at_least(of_features(constant, weights, x, r, c), 0))
+
+
+@njit(**FAST)
+def first_backward(x, h, d_h, batch, inputs, gradient):
+    """Gradient of the first layer's weights and biases, from d loss / d h, (batch, features)."""
+    for c in range(0, gradient.shape[1], LANES):
+        d_weights, d_constant = zeros(x, inputs), filled(x, 0)
+        for r in range(batch):
+            d_before = gate(load(h, r, c), load(d_h, r, c))
+            d_weights = add_multiples(d_weights, x, 0, r, d_before)
+            d_constant = d_constant + d_before
+        store_each(gradient, 0, c, d_weights)
+        store(gradient, len(inputs), c, d_constant)
+
+
+@njit(**FAST)
+def wide_features(params, x, h):
+    """`first_again` for wide observations, x (obs_rows, batch); params: their weights and the biases."""
+    product(x.T, params, len(x), h)
+    bias = params[len(x)]
+    for r in range(h.shape[0]):
+        for f in range(h.shape[1]):
+            before_relu = h[r, f] + bias[f]
+            h[r, f] = h.dtype.type(0) if before_relu < 0 else before_relu
+
+
+@njit(**FAST)
+def wide_backward(x, h, d_h, batch, gradient):
+    """`first_backward` for wide observations; d_h becomes the gradient by the pre-activations."""
+    gradient[len(x)] = 0
+    for r in range(batch):
+        for f in range(h.shape[1]):
+            if h[r, f] <= 0:  # not where it is NaN
+                d_h[r, f] = 0
+            gradient[len(x), f] += d_h[r, f]
+    product(x, d_h, batch, gradient[: len(x)])
+
+
+@njit(**FAST)
+def below_forward(params, observations, features, first, second, below, z):
+    """Pre-activations of the last hidden layer without its biases, into z (features, batch)."""
+    if below is None:
+        return
+    if len(second) == 0:
+        product(params.T, observations, len(observations), z)
+        return
+    if len(first) > 0:
+        first_forward(params, observations, features, first, below.h)
+    else:
+        wide_features(params, observations, below.h_back)
+        transpose(below.h_back, below.h)
+    product(params[len(observations) + 1 :], below.h, features, z)
+
+
+@njit(**FAST)
+def turn_back(below, z):
+    """Ready for the way back: z of the branch whose turn it is, and no gradient yet."""
+    if below is not None:
+        transpose(z, below.z_back)
+        below.d_z[:] = 0
+
+
+@njit(**FAST)
+def below_backward(params, observations, features, batch, first, second, below, gradient):
+    """Gradient, (rows, features), of all below the last hidden layer, from below.d_z."""
+    if below is None:
+        return
+    below.d_z[:, features:] = 0  # a norm's mean leaks into the padding
+    if len(second) == 0:
+        product(observations, below.d_z, batch, gradient)
+        return
+    weights = len(observations) + 1  # rows before those of the second layer
+    if len(first) > 0:
+        first_again(params, observations, batch, first, below.h_back)
+    else:
+        wide_features(params, observations, below.h_back)
+    product(below.d_z.T, below.h_back, batch, gradient[weights:])
+    product(below.d_z, params[weights:], features, below.d_h)
+    if len(first) > 0:
+        first_backward(observations, below.h_back, below.d_h, batch, first, gradient)
+    else:
+        wide_backward(observations, below.h_back, below.d_h, batch, gradient)

@@ -1,0 +1,227 @@
+"""`reference.step` as one compiled loop an agent: the fast engine on a CPU.
+
+One agent at a time per thread, so that its weights, its optimiser and its minibatch stay in a
+core's own caches. `reference` remains the specification; tests hold this engine to it.
+"""
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from hanq.algorithm import State
+from hanq.data.caching import njit
+from hanq.data.generator import MINIBATCH, splitmix64, stream_key, to_integer
+from hanq.engines.compiling import entry_point
+from hanq.engines.fused.backward import gradient, sort_by_action
+from hanq.engines.fused.kernels import FAST
+from hanq.engines.fused.memory import Branch, Net, matrix, new_below, new_branch, new_net
+from hanq.engines.fused.optimiser import Rates, adam, follow, hyper_of, hyper_step
+from hanq.engines.fused.passes import LANES, best_values, fold, structure_of, taken_values
+from hanq.engines.sources import VERSION
+from hanq.engines.threads import each
+
+
+class Learner(NamedTuple):
+    """One agent's memory: matrices (rows, features), and vectors (batch,)."""
+
+    net: Net
+    target_net: Net
+    target_rest: np.ndarray
+    first_moment: np.ndarray
+    second_moment: np.ndarray
+    direction: np.ndarray
+    semi: np.ndarray  # gradients: the semi-gradient,
+    objective: np.ndarray  # the residual one through Q(s, a),
+    through_target: np.ndarray  # and through max Q(s', a')
+    state: Branch
+    following: Branch
+    value: np.ndarray
+    bootstrap: np.ndarray
+    rewards: np.ndarray
+    continues: np.ndarray
+    errors: np.ndarray
+    moving: np.ndarray  # (3,): the learning rate and hyper-Adam's moments
+
+
+@njit(**FAST)
+def draw(structure, learner, table, seed, gradient_step):
+    """A minibatch, the same as `generator.minibatch` has: rows of table (size, 2 * inputs + 3)."""
+    state, following, inputs = learner.state, learner.following, structure.obs_dim
+    key = stream_key(np.uint64(seed), np.uint64(MINIBATCH), np.uint64(gradient_step))
+    for r in range(structure.batch):
+        transition = table[to_integer(splitmix64(key, np.uint64(r)), len(table))]
+        for i in range(inputs):
+            state.observations[i, r] = transition[i]
+            following.observations[i, r] = transition[inputs + i]
+        learner.rewards[r] = transition[2 * inputs]
+        learner.continues[r] = transition[2 * inputs + 1]
+        state.action[r] = np.int32(transition[2 * inputs + 2])
+
+
+@njit(inline="always", **FAST)
+def bellman_errors(structure, learner, net, lengths, discount):
+    """d loss / d Q(s, a) of each row, bootstrapping from `net`, into learner.errors."""
+    number, errors = learner.errors.dtype.type, learner.errors
+    best_values(structure, net, learner.following, lengths, learner.bootstrap)
+    share = number(2) / number(structure.batch)
+    for r in range(structure.batch):
+        target = learner.rewards[r] + discount * learner.continues[r] * learner.bootstrap[r]
+        errors[r] = share * (learner.value[r] - target)
+
+
+@njit(**FAST)
+def inner(a, b):
+    a, b, total = a.reshape(-1), b.reshape(-1), a.dtype.type(0)
+    for i in range(len(a)):
+        total += a[i] * b[i]
+    return total
+
+
+@njit(inline="always", **FAST)
+def semi_gradient(structure, learner, lengths, discount, lagging):
+    """Semi-gradient into learner.semi; lagging: whether to bootstrap from the target network."""
+    net, bootstrap_net = learner.net, learner.target_net if lagging else learner.net
+    fold(structure, net)
+    if lagging:
+        fold(structure, bootstrap_net)
+    taken_values(structure, net, learner.state, lengths, learner.value)
+    bellman_errors(structure, learner, bootstrap_net, lengths, discount)
+    sort_by_action(structure, learner.state)
+    gradient(structure, net, learner.state, lengths, learner.errors, structure.predictor, learner.semi)
+
+
+@njit(inline="always", **FAST)
+def objective_gradient(structure, hyper, learner, lengths, rates, lagging):
+    """The hyperobjective's gradient, for `slope_along`, on from `semi_gradient` with the same weights.
+
+    lagging: whether that bootstrapped from another network.
+    """
+    if not hyper.residual:
+        return
+    if lagging:  # the residual error has online weights in both terms
+        bellman_errors(structure, learner, learner.net, lengths, rates.discount)
+        gradient(structure, learner.net, learner.state, lengths, learner.errors, structure.predictor, learner.objective)
+    for r in range(structure.batch):
+        learner.errors[r] *= -rates.discount * learner.continues[r]
+    sort_by_action(structure, learner.following)
+    gradient(structure, learner.net, learner.following, lengths, learner.errors, structure.symmetric, learner.through_target)
+
+
+@njit(inline="always", **FAST)
+def slope_along(hyper, learner, lagging, change):
+    """Inner product of the hyperobjective's gradient and a change of the weights, Eq. (7)."""
+    if not hyper.residual:
+        return inner(learner.semi, change)
+    objective = learner.objective if lagging else learner.semi
+    return inner(objective, change) + inner(learner.through_target, change)
+
+
+@njit(inline="always", **FAST)
+def step(structure, hyper, learner, table, seed, lengths, rates, lagging, gradient_step):
+    """One gradient step, counted from 1, in either order; lagging: whether the target network is another one."""
+    draw(structure, learner, table, seed, gradient_step)
+    semi_gradient(structure, learner, lengths, rates.discount, lagging)
+    if rates.hyper_lr > 0 and hyper.rate_first and gradient_step > 1:
+        objective_gradient(structure, hyper, learner, lengths, rates, lagging)
+        slope = -slope_along(hyper, learner, lagging, learner.direction)
+        hyper_step(hyper, learner.moving, rates.hyper_lr, slope, gradient_step - 1)
+    params = learner.net.every.reshape(-1)
+    adam(params, learner.semi.reshape(-1), learner.first_moment.reshape(-1), learner.second_moment.reshape(-1),
+         learner.direction.reshape(-1), learner.moving[0], rates.weight_decay, gradient_step)  # fmt: skip
+    follow(learner.target_net.every.reshape(-1), learner.target_rest.reshape(-1), params, rates.target_rate)
+    if rates.hyper_lr > 0 and not hyper.rate_first:
+        lagging = lagging and not hyper.residual  # that bootstraps from the weights themselves
+        semi_gradient(structure, learner, lengths, rates.discount, lagging)
+        objective_gradient(structure, hyper, learner, lengths, rates, lagging)
+        slope = -slope_along(hyper, learner, lagging, learner.direction)
+        hyper_step(hyper, learner.moving, rates.hyper_lr, slope, gradient_step)
+
+
+@njit(inline="always", **FAST)
+def new_learner(structure, below, vectors, places, moving):
+    """A `Learner` from vectors (6, size) whose elements belong at `places` of the matrices."""
+    width = (structure.features + LANES - 1) // LANES * LANES
+    columns = (structure.batch + LANES - 1) // LANES * LANES
+    dtype, rows = vectors.dtype, structure.rows
+    memory = matrix(9 * rows, width, dtype)
+    for k in range(6):
+        flat = memory[k * rows : (k + 1) * rows].reshape(-1)
+        for i in range(len(places)):
+            flat[places[i]] = vectors[k, i]
+    batch = matrix(5, columns, dtype)
+    return Learner(
+        new_net(structure, memory[:rows]), new_net(structure, memory[rows : 2 * rows]),
+        memory[2 * rows : 3 * rows], memory[3 * rows : 4 * rows], memory[4 * rows : 5 * rows],
+        memory[5 * rows : 6 * rows], memory[6 * rows : 7 * rows], memory[7 * rows : 8 * rows], memory[8 * rows : 9 * rows],
+        new_branch(structure, below, columns, dtype), new_branch(structure, below, columns, dtype),
+        batch[0], batch[1], batch[2], batch[3], batch[4], moving,
+    )  # fmt: skip
+
+
+def compiled(version):
+    """`train_agent`; its cache on disk belongs to one version of the sources."""
+
+    @entry_point(fastmath=FAST["fastmath"], error_model="numpy")
+    def train_agent(structure, hyper, lengths, places, table, seed, rates, first_step, steps, moving, below, vectors):
+        """Gradient steps of one agent, in place.
+
+        moving: the learning rate and hyper-Adam's moments. below: see `new_below`. vectors: (6, size), in `State`'s order.
+        """
+        _ = version
+        learner = new_learner(structure, below, vectors, places, moving)
+        apart = not np.array_equal(vectors[0], vectors[1])  # from the first step on they agree
+        for gradient_step in range(first_step, first_step + steps):
+            lagging = rates.target_rate != 1 or apart and gradient_step == first_step
+            step(structure, hyper, learner, table, seed, lengths, rates, lagging, gradient_step)
+        for i in range(len(places)):
+            vectors[0, i] = learner.net.every.reshape(-1)[places[i]]
+            vectors[1, i] = learner.target_net.every.reshape(-1)[places[i]]
+            vectors[2, i] = learner.target_rest.reshape(-1)[places[i]]
+            vectors[3, i] = learner.first_moment.reshape(-1)[places[i]]
+            vectors[4, i] = learner.second_moment.reshape(-1)[places[i]]
+            vectors[5, i] = learner.direction.reshape(-1)[places[i]]
+
+    return train_agent
+
+
+train_agent = compiled(VERSION)
+
+
+class FusedEngine:
+    """The population trained by `train_agent`, one agent at a time on each thread.
+
+    dtype: np.float64 is for tests.
+    """
+
+    name, train_agent = "fused", staticmethod(train_agent)
+
+    def __init__(self, network, agents, dataset, batch_size, device=None, dtype=np.float32):
+        self.agents, self.dtype = agents, dtype
+        # Not numba.get_num_threads(): it starts an OpenMP pool, which sets torch's threads too.
+        self.threads = numba.config.NUMBA_NUM_THREADS
+        self.structure, self.lengths, self.places = structure_of(network, batch_size)
+        self.hyper = hyper_of(network.algorithm)
+        columns = (dataset.observations, dataset.next_observations, dataset.rewards[..., None],
+                   1 - dataset.terminated[..., None].astype(dtype), dataset.actions[..., None])  # fmt: skip
+        self.tables = np.concatenate([column.astype(dtype) for column in columns], axis=-1)  # see `draw`
+        rates = zip(*(getattr(agents, name) for name in Rates._fields), strict=True)
+        self.rates = [Rates(*map(dtype, one)) for one in rates]
+
+    def advance(self, state, steps):
+        """`steps` gradient steps on from a state of NumPy arrays, to another."""
+        vectors = np.stack(state[1:7], axis=1).astype(self.dtype)  # (agents, 6, size)
+        moving = np.stack(state[7:10], axis=1).astype(self.dtype)  # (agents, 3)
+        self.train(state.gradient_step + 1, steps, moving, vectors)
+        columns = (np.ascontiguousarray(column) for column in (*vectors.swapaxes(0, 1), *moving.T))
+        return State(state.gradient_step + steps, *columns)
+
+    def train(self, first_step, steps, moving, vectors):
+        """Every agent's gradient steps, on what the compiled function takes of it, in place."""
+
+        def train_one(i):
+            table, seed = self.tables[self.agents.datasets[i]], self.agents.seeds[i]
+            self.train_agent(self.structure, self.hyper, self.lengths, self.places, table, seed, self.rates[i],
+                             first_step, steps, moving[i], new_below(self.structure, self.dtype), vectors[i])  # fmt: skip
+
+        each(train_one, len(vectors), self.threads)

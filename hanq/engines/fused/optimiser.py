@@ -1,0 +1,96 @@
+"""Adam on one agent's weights, and on its learning rate, compiled: the optimisers of `fused`."""
+
+from math import exp, sqrt
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from hanq.algorithm import CHOICES
+from hanq.engines.fused.kernels import EXACT, FAST
+from hanq.reference import BETA_1, BETA_2, EPSILON
+
+FORMS = CHOICES["rate_form"]
+LOG, SQUARE = FORMS.index("log"), FORMS.index("square")
+
+
+class Hyper(NamedTuple):
+    """How the learning rates move: what never changes in a run."""
+
+    residual: bool  # the hyperobjective
+    rate_first: bool
+    rate_form: int  # index in FORMS
+    beta_2: float
+
+
+class Rates(NamedTuple):
+    """One agent's numbers that stay as they are."""
+
+    hyper_lr: np.floating  # kappa
+    target_rate: np.floating  # beta
+    discount: np.floating  # gamma
+    weight_decay: np.floating
+
+
+def hyper_of(algorithm):
+    """The `Hyper` of an algorithm."""
+    form = FORMS.index(algorithm.rate_form)
+    return Hyper(algorithm.hyperobjective == "residual", algorithm.rate_first, form, algorithm.hyper_beta_2)
+
+
+@njit(inline="always", **FAST)
+def number_direction(moving, slope, beta_2, count):
+    """Adam's direction for one number, and its moments, in moving[1:]."""
+    number = moving.dtype.type
+    moving[1] = number(BETA_1) * moving[1] + number(1 - BETA_1) * slope
+    moving[2] = number(beta_2) * moving[2] + number(1 - beta_2) * slope * slope
+    root = sqrt(moving[2] / number(1 - beta_2**count))
+    return moving[1] / number(1 - BETA_1**count) / (root + number(EPSILON))
+
+
+@njit(**FAST)
+def hyper_step(hyper, moving, hyper_lr, slope, count):
+    """Move the learning rate against its hypergradient, Eq. (5), by Adam on its logarithm, itself or its root.
+
+    moving: (3,), the learning rate and both moments. count: of Adam's steps, from 1.
+    """
+    if hyper.rate_form == LOG:
+        direction = number_direction(moving, slope * moving[0], hyper.beta_2, count)
+        moving[0] *= exp(-hyper_lr * direction)
+    elif hyper.rate_form == SQUARE:
+        a = sqrt(moving[0])
+        a -= hyper_lr * number_direction(moving, (a + a) * slope, hyper.beta_2, count)
+        moving[0] = a * a
+        if a < 0:
+            moving[1] = -moving[1]  # go on with -a, see `reference`
+    else:
+        moving[0] -= hyper_lr * number_direction(moving, slope, hyper.beta_2, count)
+
+
+@njit(**FAST)
+def adam(params, gradient, first, second, direction, learning_rate, weight_decay, count):
+    """Adam's step, Eq. (6); every array (rows * features,)."""
+    number = params.dtype.type
+    beta_1, beta_2, epsilon = number(BETA_1), number(BETA_2), number(EPSILON)
+    rest_1, rest_2 = number(1 - BETA_1), number(1 - BETA_2)
+    unbias_1, unbias_2 = number(1 / (1 - BETA_1**count)), number(1 / (1 - BETA_2**count))
+    for i in range(len(params)):
+        penalised = gradient[i] + weight_decay * params[i]
+        first[i] = beta_1 * first[i] + rest_1 * penalised
+        second[i] = beta_2 * second[i] + rest_2 * penalised * penalised
+        direction[i] = first[i] * unbias_1 / (sqrt(second[i] * unbias_2) + epsilon)
+        params[i] -= learning_rate * direction[i]
+
+
+@njit(**EXACT)
+def follow(target_params, target_rest, params, target_rate):
+    """`reference.follow`, Eq. (2), in place; every array (rows * features,)."""
+    if target_rate == 1:
+        target_params[:] = params
+        target_rest[:] = 0
+        return
+    for i in range(len(params)):
+        change = target_rate * (params[i] - target_params[i] - target_rest[i]) + target_rest[i]
+        followed = target_params[i] + change
+        target_rest[i] = change - (followed - target_params[i])
+        target_params[i] = followed

@@ -1,0 +1,110 @@
+"""Every score that the paper prints beside ours, from the result files."""
+
+import json
+
+import numpy as np
+import pandas
+
+from hanq.algorithm import Algorithm
+from hanq.data.files import as_path
+from hanq.data.records import load
+from hanq.reproduction import paper
+from hanq.training import scores
+from hanq.training.run import GRID
+
+COLUMNS = ["table", "environment", "algorithm", "setting", "paper_mean", "paper_low", "paper_high",
+           "ours_mean", "ours_low", "ours_high", "seeds", "protocol", "overlap", "file"]  # fmt: skip
+
+
+def compare(folder="results"):
+    """A pandas.DataFrame with a line for each of the paper's scores, in the paper's order.
+
+    Its columns are `COLUMNS` and then: the chosen values on each axis of the grid, whether a
+    normalisation stands before the ReLU (norm_first), and core_seconds, what tuning and report took. Where there is
+    no result yet, ours is NaN and the texts are empty. A result that is smaller than the paper's says so in protocol and
+    has no overlap; one of a single seed has a mean without an interval.
+    Raises FileNotFoundError where there is no such folder, ValueError for a file that is not what its name says.
+    """
+    folder = as_path("folder", folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"folder={str(folder)!r} is not there: use the folder of the result files")
+    found = []
+    for score in paper.numbers().itertuples(index=False):
+        line = dict(zip(COLUMNS, score, strict=False)) | {"protocol": "", "overlap": "", "file": "", "seeds": 0}
+        for stem, row in results_of(score):
+            path = folder / f"{stem}.nc"
+            line |= ours(path, row, score) if path.exists() else {}
+        found.append(line)
+    return pandas.DataFrame(found, columns=[*COLUMNS, *GRID, "norm_first", "core_seconds"])
+
+
+def results_of(score):
+    """The name and the `paper.Row` of each result that a line of `paper.numbers` may come from."""
+    key = score.algorithm, score.setting
+    if score.environment == "Seaquest":
+        return [(paper.file_name("seaquest", score.algorithm), paper.SEAQUEST[key])]
+    tables = [name for name in paper.TABLES if paper.printed(name) == score.table]
+    return [(paper.stem(table, score.environment, *key), paper.TABLES[table][key]) for table in tables]
+
+
+def ours(path, row, score):
+    """What a result file says about one score of the paper, as a dict of columns.
+
+    Raises ValueError where the file holds another algorithm, environment or protocol.
+    """
+    curves = load(path)
+    missing = [name for name in ("algorithm", "environment", "protocol", "wall_seconds", "threads") if name not in curves.attrs]
+    if missing:
+        raise ValueError(f"path={str(path)!r} does not say its {', '.join(missing)}: it is no result of `reproduce` or `table5`")
+    seaquest = score.environment == "Seaquest"
+    algorithm = Algorithm.stored(json.loads(curves.attrs["algorithm"]), path)
+    about = curves.attrs["environment"], curves.attrs["protocol"]
+    if algorithm not in row.algorithms or about != (score.environment, "grid" if seaquest else "tuned"):
+        raise ValueError(f"path={str(path)!r} holds {algorithm} ({', '.join(about)}): not what the paper's score is about")
+    averaged = scores.average_over_training(curves.score)
+    best = scores.best_of_grid(averaged)
+    seconds = curves.attrs["wall_seconds"] * curves.attrs["threads"]
+    if not seaquest:
+        tuning = load(path.with_name(f"{path.stem}-tuning.nc"))
+        seconds += tuning.attrs["wall_seconds"] * tuning.attrs["threads"]
+    mean, low, high = mean_and_interval(averaged.sel(best))
+    smaller = smaller_than_the_paper(curves, row, seaquest)
+    return {
+        "ours_mean": mean, "ours_low": low, "ours_high": high, "seeds": curves.sizes["seed"],
+        "protocol": ", ".join([curves.attrs["protocol"], *smaller]), "file": path.name,
+        "overlap": "" if smaller else "yes" if low <= score.ci_high and high >= score.ci_low else "no",
+        **best, "norm_first": algorithm.norm_first, "core_seconds": seconds,
+    }  # fmt: skip
+
+
+def mean_and_interval(values):
+    """(mean, low, high) over seeds, as floats; the interval of a single seed is NaN."""
+    if values.sizes["seed"] == 1:
+        return values.item(), np.nan, np.nan
+    return tuple(scores.interval(values)[name].item() for name in ("mean", "low", "high"))
+
+
+def smaller_than_the_paper(curves, row, seaquest):
+    """In what curves fall short of the paper's experiment, as phrases."""
+    sizes = [
+        (curves.sizes["seed"], len(paper.SEEDS), "seeds"),
+        (curves.gradient_step.values[-1], paper.SEAQUEST_STEPS if seaquest else paper.STEPS, "steps"),
+    ]
+    if seaquest:
+        settings = [np.size(row.settings.get(name, 0.0)) for name in GRID]
+        sizes += [
+            (curves.attrs["transitions"], paper.SEAQUEST_TRANSITIONS, "transitions"),
+            (np.prod([curves.sizes[name] for name in GRID]), np.prod(settings), "grid points"),
+        ]
+    return [f"{ours:,} of {theirs:,} {what}" for ours, theirs, what in sizes if ours < theirs]
+
+
+def summary(found):
+    """How many scores are there, and how many of their intervals overlap the paper's."""
+    done = found[found.seeds > 0]
+    lines = [f"{len(done)} of {len(found)} scores have a result; {np.sum(done.overlap == 'yes')} overlap the paper's interval"]
+    for table, rows in done.groupby("table", sort=False):
+        line = f"  {table}: {len(rows)} of {np.sum(found.table == table)}, {np.sum(rows.overlap == 'yes')} overlap"
+        apart = np.sum(rows.overlap == "")
+        lines.append(line + f", {apart} not of the paper's size" * bool(apart))
+    return "\n".join(lines)

@@ -1,0 +1,218 @@
+"""How results are made: what is tuned, on which seeds, what is reported, and in which files.
+
+long: a row's whole grid is searched at full length on eight seeds that the report does not use; where the best learning
+rate lies at the grid's edge, the grid grows (section 11). The chosen point alone is trained on the report's seeds.
+halved: the same by successive halving, most of the grid at a quarter of the length, as the tables were first searched; but
+small learning rates show late what they are worth.
+short: the same at 60,000 steps, for most points that the paper leaves open.
+broad: halved with more finalists on more seeds, to see how much the choice matters.
+grid: every grid point is trained on the report's seeds; whoever then picks the best of them, as
+the paper does, is optimistic.
+"""
+
+import json
+import time
+from dataclasses import replace
+from functools import lru_cache, partial
+from hashlib import sha256
+from inspect import signature
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from hanq.data import environments
+from hanq.data.dataset import collect
+from hanq.data.files import as_path, locked
+from hanq.data.records import load, save
+from hanq.reproduction import paper, variations
+from hanq.reproduction.finished import check_same, held
+from hanq.reproduction.tuning import Round, Tuning
+from hanq.training.run import GRID
+from hanq.training.train import train
+
+
+class Protocol(NamedTuple):
+    """Two rounds of tuning, the second for the finalists only, and the report; or the report alone."""
+
+    report: Round
+    first: Round | None = None
+    second: Round | None = None
+    finalists: int = 3
+
+
+FULL = Round(paper.SEEDS, paper.STEPS, 2_000)
+ALL = Protocol(FULL)
+HALVED = Protocol(FULL, Round(range(100, 103), 50_000, 5_000), Round(range(100, 105), 200_000, 4_000))
+SHORT = Protocol(Round(paper.SEEDS, 60_000, 2_000), Round(range(100, 105), 60_000, 2_000), Round(range(100, 105), 60_000, 2_000))
+BROAD = HALVED._replace(second=Round(range(100, 112), 60_000, 3_000), finalists=6)
+LONG = HALVED._replace(first=Round(range(100, 108), 200_000, 5_000), second=Round(range(100, 108), 200_000, 5_000))
+CROSSED = Protocol(Round(range(10), 60_000, 2_000))
+PROTOCOLS = {"datasets": CROSSED, "starts": HALVED, "choice": BROAD, "cartpole": LONG}  # of variations; else short
+QUICK = Round(range(3), 1_000, 200)
+QUICK_TUNED = Protocol(QUICK, Round(range(100, 102), 200, 100), Round(range(100, 102), 500, 100), finalists=1)
+EVAL_EPISODES = 10
+USUAL = {name: signature(train).parameters[name].default for name in (*GRID[1:], "batch_size")}  # of a row that says nothing else
+EXPERIMENTS = (*paper.FIGURES, *paper.TABLES, *variations.VARIATIONS)
+
+
+class Job(NamedTuple):
+    """One result file to make."""
+
+    path: Path
+    environment: str
+    row: paper.Row
+    protocol: Protocol
+
+
+def reproduce(name, out, *, environment=None, quick=False, engine="auto"):
+    """Run one table or figure; returns the paths of its result files.
+
+    name: one of `EXPERIMENTS`. out: folder; a finished file is kept, an unfinished one goes on
+    where it stopped, and one that another run is making is waited for. environment: only that one's rows.
+    quick: few seeds and steps, to try the command; such files end in -quick.nc. engine: as in `hanq.train`.
+    Raises ValueError for an unknown name, and before it trains for a file that holds something else than it is to.
+    """
+    ending, out = "-quick.nc" if quick else ".nc", as_path("out", out)
+    wanted = [job._replace(path=out / f"{job.path}{ending}") for job in jobs(name, environment)]
+    if quick:
+        wanted = [job._replace(protocol=QUICK_TUNED if job.protocol.first else Protocol(QUICK)) for job in wanted]
+    left = [job for job in wanted if not is_done(job)]
+    for job in wanted:
+        if job.path.exists():
+            _clear(job)  # after a run that was killed before it did
+    if not left:
+        print(f"{name}: all of its {len(wanted)} results are in {out}")
+    work = [_agent_steps(job) for job in left]
+    start = time.monotonic()
+    for done, job in enumerate(left, start=1):
+        with locked("path", job.path, wait=True):
+            if not is_done(job):
+                _run(job, engine)
+            _clear(job)
+        minutes = (time.monotonic() - start) / 60 * sum(work[done:]) / sum(work[:done])
+        print(f"{job.path} written after {load(job.path).attrs['wall_seconds']:.0f} s of training; "
+              f"{len(left) - done} more, about {minutes:.0f} min", flush=True)  # fmt: skip
+    return [job.path for job in wanted]
+
+
+def jobs(name, environment=None):
+    """What a table or figure consists of, each result once; ValueError for an unknown name."""
+    if name in paper.TABLES:
+        columns = paper.scores_of(name)[["environment", "algorithm", "setting"]]
+        found = [
+            Job(Path(paper.stem(name, *score)), score[0], paper.TABLES[name][score[1:]], LONG)
+            for score in columns.itertuples(index=False, name=None)
+        ]
+    elif name in EXPERIMENTS:
+        protocol = ALL if name in paper.FIGURES else PROTOCOLS.get(name, SHORT)
+        rows = (paper.FIGURES | variations.VARIATIONS)[name]
+        on = "CartPole" if name == "cartpole" else "Pendulum"
+        found = [Job(Path(f"{name}-{label}"), on, row, protocol) for label, row in rows.items()]
+    else:
+        raise ValueError(f"experiment={name!r} is unknown: use one of {EXPERIMENTS}")
+    known = sorted({job.environment for job in found})
+    if environment is not None and environment not in known:
+        raise ValueError(f"environment={environment!r} is not in {name}: use one of {known}")
+    return [job for job in found if environment in (None, job.environment)]
+
+
+def _agent_steps(job):
+    """How much a job has to train, without what a growing grid adds."""
+
+    def steps(points, round):
+        return points * len(round.seeds) * round.gradient_steps
+
+    points = len(job.row.algorithms) * int(np.prod([np.size(value) for value in job.row.settings.values()]))
+    report, first, second, finalists = job.protocol
+    return steps(points, first) + steps(finalists, second) + steps(1, report) if first else steps(points, report)
+
+
+def as_searched(job):
+    """A job by the protocol of its finished search: a table's row that was searched by halving counts until it is made again."""
+    path = job.path.with_name(f"{job.path.stem}-tuning.nc")
+    if job.protocol == LONG and job.path.exists() and path.exists():
+        (_, steps, _), _ = json.loads(load(path).attrs["rounds"]).values()
+        return job if steps == LONG.first.gradient_steps else job._replace(protocol=HALVED)
+    return job
+
+
+def is_done(job):
+    """Whether a job's files are there; ValueError where one holds something else than the job asks for."""
+
+    def is_unfinished(*_):
+        raise ValueError(f"path={str(job.path)!r} is finished, but the search that chose its settings is not there, or not "
+                         "whole: put its -tuning.nc back, or move the finished file away")  # fmt: skip
+
+    job = as_searched(job)
+    search = _search(job, is_unfinished)
+    if not job.path.exists():
+        return False
+    algorithm, settings = search.best() if search else (job.row.algorithms[0], job.row.settings)
+    found = held(load(job.path), job.path)
+    found |= {"data": {"reward_scale": 1.0} | json.loads(found.get("dataset", "{}"))}
+    asked = _conditions(job) | {
+        "protocol": "tuned" if search else "grid",
+        "algorithm": algorithm.canonical(),
+        "settings": {axis: np.atleast_1d(settings.get(axis, USUAL.get(axis))).tolist() for axis in GRID},
+        "seeds": list(job.protocol.report.seeds),
+        "gradient_steps": job.protocol.report.gradient_steps,
+        "eval_every": job.protocol.report.eval_every,
+    }
+    if "dataset_seeds" in found:
+        shared = job.row.shared_dataset
+        asked["dataset_seeds"] = json.dumps(asked["seeds"] if shared is None else [shared])
+    check_same(job.path, found, asked, "use another folder, or move the file away")
+    return True
+
+
+def _conditions(job):
+    """On what data and with what evaluation a job trains, in its search and for its report."""
+    on_pendulum, known = job.environment == "Pendulum", environments.find(job.environment)
+    data = {"episode_length": known.horizon, "initial_velocity": environments.PENDULUM_MAX_SPEED if on_pendulum else None,
+            "reward_scale": 1.0}  # fmt: skip
+    return {
+        "environment": job.environment, "batch_size": USUAL["batch_size"], "eval_episodes": EVAL_EPISODES,
+        "eval_velocity": environments.PENDULUM_MAX_SPEED if on_pendulum else 1.0, "data": data | job.row.data,
+    } | job.row.evaluation  # fmt: skip
+
+
+def _search(job, trained):
+    """The `Tuning` that chooses a job's settings, or None; ValueError where its file is of another."""
+    _, first, second, finalists = job.protocol
+    path = job.path.with_name(f"{job.path.stem}-tuning.nc")
+    return first and Tuning(path, job.row.algorithms, job.row.settings, first, second, finalists, trained, _conditions(job))
+
+
+def _run(job, engine):
+    """Train what a job asks for and write its file."""
+    trained = partial(_trained, job, engine)
+    search = _search(job, trained)
+    algorithm, settings = search.best() if search else (job.row.algorithms[0], job.row.settings)
+    curves = trained(algorithm, settings, job.protocol.report)
+    save(curves.assign_attrs(protocol="tuned" if search else "grid"), job.path)
+
+
+def _clear(job):
+    """Remove the checkpoints of a finished job."""
+    for checkpoint in job.path.parent.glob(f"{job.path.stem}.*.checkpoint"):
+        checkpoint.unlink(missing_ok=True)
+
+
+def _trained(job, engine, algorithm, settings, round):
+    """Curves of one training, from its checkpoint where it was stopped."""
+    this = sha256(repr((algorithm.essential(), settings, round)).encode()).hexdigest()[:8]
+    checkpoint = job.path.with_name(f"{job.path.stem}.{this}.checkpoint")
+    shared = job.row.shared_dataset
+    data = _collected(job.environment, round.seeds if shared is None else (shared,), **job.row.data)
+    run = train(algorithm, data, **settings, seeds=None if shared is None else round.seeds,
+                gradient_steps=round.gradient_steps, eval_every=round.eval_every,
+                eval_episodes=EVAL_EPISODES, **job.row.evaluation, engine=engine, checkpoint=checkpoint)  # fmt: skip
+    return run.curves
+
+
+@lru_cache(maxsize=4)
+def _collected(environment, seeds, reward_scale=1.0, **options):
+    data = collect(environment, seeds, **options)
+    provenance = data.provenance | {"reward_scale": reward_scale}
+    return data if reward_scale == 1 else replace(data, rewards=np.float32(reward_scale) * data.rewards, provenance=provenance)

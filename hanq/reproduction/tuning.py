@@ -1,0 +1,143 @@
+"""Choose settings by successive halving, on seeds that a report does not use."""
+
+import json
+from typing import NamedTuple
+
+import numpy as np
+import pandas
+import xarray
+
+from hanq.algorithm import Algorithm
+from hanq.data.files import locked
+from hanq.data.records import load, provenance, save
+from hanq.reproduction.finished import BEFORE, check_same
+from hanq.training import scores
+from hanq.training.run import GRID
+
+POINT = ["algorithm", *GRID]
+COLUMNS = [*POINT, "round", "gradient_steps", "seed", "score"]
+LOWEST, HIGHEST = 1e-6, 10.0  # learning rates: how far a grid may grow
+SEARCH = ("algorithms", "number", "settings", "rounds", "finalists", "data")  # attributes that are JSON
+ELSE = "it is of another search, so move it away or use another folder"
+
+
+class Round(NamedTuple):
+    """Agents of these seeds, trained so long, evaluated so often."""
+
+    seeds: range
+    gradient_steps: int
+    eval_every: int
+
+
+class Tuning:
+    """The search of one grid, kept in a file so that it can be stopped at any time.
+
+    Everything is trained for the first round, only the `finalists` best for the second; while
+    the best of them has the lowest or the highest learning rate tried, half a decade beyond it
+    is tried too (section 11).
+
+    train: a function (algorithm, settings, round) -> curves. conditions: what else a search must have in common with
+    its file: environment, batch_size, eval_episodes, eval_velocity and, as a dict, data. The file has a line a trained agent:
+    which of the algorithms, coordinates on the grid, which round, its gradient steps, seed, score averaged over training.
+
+    Raises ValueError naming in what a file is of another search.
+    """
+
+    def __init__(self, path, algorithms, settings, first, second, finalists, train, conditions=None):
+        self.path, self.algorithms, self.settings = path, algorithms, settings
+        self.first, self.second, self.finalists, self.train = first, second, finalists, train
+        self.rounds = [first] if first == second else [first, second]
+        self.asked = {
+            "algorithms": {str(place): algorithm.canonical() for place, algorithm in enumerate(algorithms)},
+            "number": len(algorithms),
+            "settings": {axis: np.unique(values).tolist() for axis, values in settings.items()},
+            "rounds": {name: [list(one.seeds), *one[1:]] for name, one in (("first", first), ("second", second))},
+            "finalists": finalists,
+        } | (conditions or {})  # fmt: skip
+        self.trials, self.wall_seconds = pandas.DataFrame(columns=COLUMNS), 0.0
+        self._read()
+
+    def best(self):
+        """(algorithm, settings) of the best finalist; ValueError where another run is training for this file."""
+        for place in range(len(self.algorithms)):
+            self._try(place, self.settings, self.first)
+        for place, settings in self._ranking(self.first)[: self.finalists]:
+            self._try(place, settings, self.second)
+        while True:
+            place, settings = self._ranking(self.second)[0]
+            beyond = self._beyond(settings["learning_rate"])
+            if beyond is None:
+                return self.algorithms[place], settings
+            self._try(place, settings | {"learning_rate": beyond}, self.second)
+
+    def _read(self):
+        """Take up what the file has."""
+        if not self.path.exists():
+            return
+        stored = load(self.path)
+        held = BEFORE | {name: json.loads(value) if name in SEARCH else value for name, value in stored.attrs.items()}
+        if "rounds" not in held:
+            raise ValueError(f"path={str(self.path)!r} is no file of a search: move it away or use another folder")
+        for place, fields in held.get("algorithms", {}).items():
+            held["algorithms"][place] = Algorithm.stored(fields, self.path).canonical()
+        check_same(self.path, held, {name: value for name, value in self.asked.items() if name in held}, ELSE)
+        trials = stored.to_dataframe()
+        if "round" not in trials:  # before there were rounds of one length on other seeds
+            lengths = [one.gradient_steps for one in self.rounds]
+            trials["round"] = [lengths.index(steps) for steps in trials.gradient_steps]
+        self.trials, self.wall_seconds = trials[COLUMNS], stored.attrs["wall_seconds"]
+        self._check_trials()
+
+    def _check_trials(self):
+        """ValueError where what was tried first is not the grid, or what was tried later is not beyond it."""
+        grid, tried = self.asked["settings"], self.trials
+        strange = [place for place in tried.algorithm.unique() if not self._known(place, self.settings, self.first)]
+        outside = ~tried.learning_rate.between(min(grid["learning_rate"]), max(grid["learning_rate"]))
+        for axis, values in grid.items():
+            strange += tried[~tried[axis].isin(values) & ~(outside & (axis == "learning_rate"))].index.tolist()
+        if strange or tried.algorithm.max() >= len(self.algorithms):
+            held = {axis: tried[axis].unique().tolist() for axis in grid}
+            raise ValueError(f"path={str(self.path)!r} holds trials at {held}, where the grid {grid} is asked for: {ELSE}")
+
+    def _known(self, place, settings, round):
+        """Whether a grid of one algorithm has been trained for a round."""
+        known = self.trials[(self.trials.algorithm == place) & (self.trials["round"] == self.rounds.index(round))]
+        for axis, values in settings.items():
+            known = known[known[axis].isin(np.atleast_1d(values))]
+        return len(known) == len(round.seeds) * int(np.prod([np.size(values) for values in settings.values()]))
+
+    def _try(self, place, settings, round):
+        """Train a grid of one algorithm, unless the file has it, and add it to the file."""
+        if self._known(place, settings, round):
+            return
+        with locked("path", self.path):
+            self._read()  # what another run may have added
+            if self._known(place, settings, round):
+                return
+            curves = self.train(self.algorithms[place], settings, round)
+            averaged = scores.average_over_training(curves.score).to_dataframe().reset_index()
+            new = averaged.assign(algorithm=place, round=self.rounds.index(round), gradient_steps=round.gradient_steps)[COLUMNS]
+            self.trials = pandas.concat([self.trials, new], ignore_index=True) if len(self.trials) else new
+            self.wall_seconds += curves.attrs["wall_seconds"]
+            self._save(curves.attrs)
+
+    def _save(self, attrs):
+        kept = {name: attrs[name] for name in ("environment", "engine", "threads", "batch_size", "eval_episodes", "eval_velocity")}
+        search = {name: json.dumps(self.asked[name]) for name in SEARCH if name in self.asked}
+        columns = {name: ("trial", self.trials[name].to_numpy()) for name in COLUMNS}
+        attrs = provenance() | kept | search | {"wall_seconds": self.wall_seconds}
+        save(xarray.Dataset(columns, attrs=attrs), self.path)
+
+    def _ranking(self, round):
+        """(place, settings) of everything trained for a round, the best mean over seeds first."""
+        trials = self.trials[self.trials["round"] == self.rounds.index(round)]
+        means = trials.groupby(POINT).score.mean().sort_values(ascending=False, kind="stable")
+        return [(int(place), dict(zip(GRID, point, strict=True))) for place, *point in means.index]
+
+    def _beyond(self, rate):
+        """The next learning rate outside of those tried, where this one is the last; else None."""
+        tried = self.trials.learning_rate
+        if tried.nunique() == 1 or tried.min() < rate < tried.max():
+            return None
+        beyond = 10 ** (np.log10(rate) + (0.5 if rate == tried.max() else -0.5))
+        return beyond if LOWEST <= beyond <= HIGHEST else None

@@ -1,0 +1,79 @@
+"""Experiments on what the paper leaves open: one choice varied at a time, the rest at its default.
+
+On Pendulum but for "cartpole", most with 60,000 gradient steps (see `hanq.reproduction.protocol`); "{choice}-{algorithm}-{value}".
+"""
+
+from dataclasses import replace
+
+from hanq.algorithm import DQN, DQN_LN, HANQ
+from hanq.reproduction.paper import BEST, LEARNING_RATES, TABLES, WITHOUT, Row, row, stem
+
+RETIRED = {"hyper-HANQ-raw-decays": "5c658aa5e05c"}  # results whose algorithm is no longer here, and the commit that made them
+BASELINES = {  # the paper's best rates, half a decade to either side, and what it says of the rest
+    "DQN": Row((DQN,), dict(learning_rate=[10**-2, 10**-2.5, 10**-3], target_rate=1e-3)),
+    "DQN-LN": Row((DQN_LN,), dict(learning_rate=[10**-3, 10**-3.5, 10**-4])),
+    "HANQ": Row((HANQ,), dict(learning_rate=[10**-1, 10**-1.5, 10**-2], hyper_lr=0.1)),
+}
+
+
+def vary_data(option, values):
+    """Every baseline with each value of one option of the data."""
+    return {f"{name}-{value}": replace(row, data={option: value}) for name, row in BASELINES.items() for value in values}
+
+
+def vary(name, settings=None, **fields):
+    """One baseline with other settings of `hanq.train`, and other fields of its algorithm."""
+    row = BASELINES[name]
+    return replace(row, algorithms=(replace(row.algorithms[0], **fields),), settings=row.settings | (settings or {}))
+
+
+VARIATIONS = {
+    "default": BASELINES,
+    "velocity": vary_data("initial_velocity", [1, 2, 4]),  # 1 is Gymnasium's own reset; the default is 8
+    "episode": vary_data("episode_length", [1, 50, 100, 1000]),  # 1: every state by itself; the default is 200
+    "reward": {  # the whole grid: another unit of the rewards wants a first rate far from the usual
+        label: replace(one, settings=one.settings | {"learning_rate": LEARNING_RATES})
+        for label, one in vary_data("reward_scale", [0.1, 0.01]).items()
+    },
+    "network": {
+        "HANQ-plain-norm": vary("HANQ", norm_affine=False),
+        "DQN-LN-plain-norm": vary("DQN-LN", norm_affine=False),
+        "HANQ-detached": vary("HANQ", detached_predictor=True),
+    },
+    "hyper": {
+        "HANQ-rate-last": vary("HANQ", rate_first=False),
+        "HANQ-raw": vary("HANQ", dict(hyper_lr=[1e-2, 1e-3, 1e-4]), rate_form="raw"),
+        "HANQ-raw-0.1": vary("HANQ", rate_form="raw"),
+        "HANQ-square": vary("HANQ", dict(hyper_lr=[1e-1, 1e-2, 1e-3]), rate_form="square"),
+        "HANQ-beta_2-0.99": vary("HANQ", hyper_beta_2=0.99),
+        "HANQ-beta_2-0.9": vary("HANQ", hyper_beta_2=0.9),
+        "HANQ-second-moment": vary("HANQ", hyper_second_moment=1e-8),  # as in the code of Chandra et al.
+        "HANQ-kappa": vary("HANQ", dict(hyper_lr=[1.0, 0.3, 0.1, 0.03, 0.01])),
+        "HANQ-finer": vary("HANQ", dict(learning_rate=[10**-1, 10**-1.25, 10**-1.5, 10**-1.75, 10**-2])),
+    },
+    "kappa": {  # Tables 2 and 3 with the kappa that is HANQ's best, where the tables tune it anew
+        name.replace("/", "").replace(" ", "-"): row(algorithm, hyper_lr=0.1) for name, algorithm in WITHOUT.items()
+    },
+    "starts": {  # at full size: evaluation from Gymnasium's reset, instead of every state as in the data
+        stem(table, "Pendulum", *score): replace(row, evaluation={"eval_velocity": 1.0})
+        for table in ("table1", "table2", "table3") for score, row in TABLES[table].items()
+    },
+    "choice": {  # the same again where a choice from five seeds may go wrong: settings chosen on twelve
+        stem(table, "Pendulum", *score): TABLES[table][score]
+        for table, score in [
+            ("table1", ("DQN-l2N", "target_rate=1")), ("table2", ("w/o positive scale", "")), ("table2", ("w/o bias", "")),
+            ("table2", ("w/o metapredictor", "")), ("table4", ("none + l2N", "hyper_lr=0")),
+        ]
+    },
+    "cartpole": {  # Table 1's rows on CartPole that disagree, and HANQ's, searched wider and longer
+        stem("table1", "CartPole", *score): replace(
+            TABLES["table1"][score], settings=TABLES["table1"][score].settings | {"learning_rate": [*LEARNING_RATES, 10**-4.5, 10**-5]}
+        )
+        for score in [("DQN", BEST), ("DQN-l2N", BEST), ("DQN-LN", "target_rate=1"), ("DQN-l2N", "target_rate=1"),
+                      ("HANQ", "hyper_lr=0.1")]
+    },
+    "datasets": {
+        f"{name}-{seed}": replace(row, settings=row.settings | {"learning_rate": row.settings["learning_rate"][1]}, shared_dataset=seed)
+        for name, row in BASELINES.items() for seed in range(10)
+    },
+}  # fmt: skip

@@ -1,0 +1,154 @@
+"""Figures of the book: one colour per algorithm, direct labels, shaded intervals."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn
+from matplotlib.ticker import FuncFormatter
+from scipy.optimize import isotonic_regression
+
+from hanq.training.scores import interval, text
+
+# Okabe and Ito's colours and a few more, which colour-blind readers can tell apart.
+COLOURS = {
+    "DQN": "#0072B2",
+    "DQN, no target": "#5F5F5F",
+    "DQN-LN": "#56B4E9",
+    "DQN-l2N": "#009E73",
+    "PQN": "#882255",
+    "SSAQ": "#E69F00",
+    "SSANQ": "#8C6D1F",
+    "HSSAQ": "#CC79A7",
+    "HANQ": "#D55E00",
+}
+
+
+def use_style():
+    """Set the book's figure style for everything drawn afterwards."""
+    seaborn.set_theme(context="notebook", style="ticks", rc={
+        "figure.dpi": 110, "figure.constrained_layout.use": True, "axes.spines.top": False,
+        "axes.spines.right": False, "axes.titlelocation": "left", "axes.titlesize": "medium",
+        "axes.grid": True, "axes.grid.axis": "y", "grid.color": "#e6e6e6", "lines.linewidth": 1.8,
+    })  # fmt: skip
+
+
+def rate_colours(rates):
+    """One colour a learning rate, from dark (small) to bright (large), the same in every figure."""
+    exponents = (np.log10(np.asarray(rates, float)) + 4) / 3  # 10**-4 ... 10**-1 -> 0 ... 1
+    return [plt.get_cmap("plasma")(0.88 * np.clip(exponent, 0, 1)) for exponent in exponents]
+
+
+def power_of_ten(value):
+    """A rate as the paper writes it: 0.001 -> $10^{-3}$, 10**-2.5 -> $10^{-2.5}$."""
+    return f"$10^{{{np.log10(value):.3g}}}$"
+
+
+def learning_curves(axes, curves, colours):
+    """Draw mean curves over gradient steps with 95% intervals over seeds.
+
+    axes: matplotlib axes. curves: {label: xarray.DataArray with dimensions seed and
+    gradient_step}. colours: one a curve. Each curve's label stands at its right end; set the
+    limits of `axes` before.
+    """
+    ends = []
+    for (label, values), colour in zip(curves.items(), colours, strict=True):
+        found = interval(values.squeeze(drop=True))
+        steps = found.gradient_step.values
+        axes.plot(steps, found["mean"], color=colour, label=label)
+        axes.fill_between(steps, found.low, found.high, color=colour, alpha=0.15, linewidth=0)
+        ends.append((float(found["mean"][-1]), label, colour))
+    axes.set_xlabel("gradient steps")
+    axes.xaxis.set_major_formatter(FuncFormatter(thousands))
+    axes.margins(x=0)
+    label_ends(axes, ends)
+
+
+def thousands(value, _=None):
+    """20000 -> 20k."""
+    return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
+
+
+def label_ends(axes, ends):
+    """Write labels beside the right end of each curve, moved apart where they would overlap.
+
+    ends: (y, label, colour) a curve. Call it once the limits of `axes` are set.
+    """
+    low, high = axes.get_ylim()
+    gap = 14 * (high - low) / (axes.get_window_extent().height * 72 / axes.figure.dpi)
+    places = spread([min(max(y, low), high) for y, _, _ in ends], gap, low, high)
+    for place, (_, label, colour) in zip(places, ends, strict=True):
+        axes.annotate(label, (1.01, place), xycoords=axes.get_yaxis_transform(), color=colour,
+                      va="center", fontsize="small", annotation_clip=False)  # fmt: skip
+
+
+def spread(wanted, gap, low, high):
+    """Places nearest to `wanted`, in the same order, at least `gap` apart and within low to high."""
+    order = np.argsort(wanted, kind="stable")
+    stairs = gap * np.arange(len(wanted))
+    level = isotonic_regression(np.asarray(wanted, float)[order] - stairs).x
+    places = np.empty(len(wanted))
+    places[order] = np.clip(level, low, max(low, high - stairs[-1])) + stairs
+    return places
+
+
+def rate_panels(panels, *, ylabel, ylim):
+    """A panel a title, one above the other; in each a curve a learning rate, all with intervals.
+
+    panels: {title: xarray.DataArray with dimensions learning_rate, seed, gradient_step}.
+    """
+    figure, column = plt.subplots(len(panels), 1, figsize=(7.5, 3.2 * len(panels)), sharex=True, squeeze=False)
+    for axes, (title, values) in zip(column[:, 0], panels.items(), strict=True):
+        axes.set(ylim=ylim, title=title)
+        rates = values.learning_rate.values
+        curves = {power_of_ten(rate): values.sel(learning_rate=rate) for rate in rates}
+        learning_curves(axes, curves, rate_colours(rates))
+        axes.set_ylabel(ylabel)
+        axes.label_outer()
+    return figure
+
+
+def comparison(rows, colours):
+    """Our scores with their intervals, the paper's below each in grey; one row a score.
+
+    rows: lines of `hanq.reproduction.ledger.compare` with a column `label`, in the order from the top.
+    colours: one a row. A score without a result shows the paper's only. Returns the figure.
+    """
+    figure, axes = plt.subplots(figsize=(7, 1.1 + 0.52 * len(rows)))
+    for place, (line, colour) in enumerate(zip(rows.itertuples(), colours, strict=True)):
+        for y, whose, face, edge in ((-place + 0.12, "ours", colour, colour), (-place - 0.2, "paper", "white", "#7a7a7a")):
+            mean, low, high = (getattr(line, f"{whose}_{part}") for part in ("mean", "low", "high"))
+            axes.errorbar(mean, y, xerr=[[mean - low], [high - mean]], fmt="o", color=edge, markerfacecolor=face, capsize=3)
+    axes.set(
+        yticks=-np.arange(len(rows)), yticklabels=rows.label, ylim=(0.6 - len(rows), 0.6), xlabel="score, averaged over training"
+    )
+    axes.grid(axis="x", color="#e6e6e6")
+    axes.grid(axis="y", visible=False)
+    axes.set_title("filled: ours; open, grey: the paper's", fontsize="small", color="#4a4a4a")
+    return figure
+
+
+def comparison_table(rows):
+    """The same as a Markdown table, with the chosen rates and whether the intervals overlap, or why that is not said."""
+    lines = []
+    for line in rows.itertuples():
+        printed = text(line.paper_mean, line.paper_low, line.paper_high)
+        if line.seeds == 0:
+            lines.append([line.label, "no result yet", printed, "", ""])
+            continue
+        ours = text(line.ours_mean, line.ours_low, line.ours_high)
+        lines.append([line.label, ours, printed, chosen(line), line.overlap or line.protocol])
+    return table(["", "ours (95% interval)", "the paper's", "chosen", "overlap"], lines)
+
+
+def chosen(line):
+    """The settings behind one line of the ledger, in the paper's symbols."""
+    parts = [f"α {power_of_ten(line.learning_rate)}"]
+    parts += [f"κ {power_of_ten(line.hyper_lr)}"] if line.hyper_lr > 0 else []
+    parts += [f"β {power_of_ten(line.target_rate)}"] if line.target_rate < 1 else []
+    parts += [f"ℓ2 {power_of_ten(line.weight_decay)}"] if line.weight_decay > 0 else []
+    return ", ".join(parts + ["norm before ReLU"] * bool(line.norm_first))
+
+
+def table(header, rows):
+    """A table as Markdown text: header and rows are sequences of what goes into the cells."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)

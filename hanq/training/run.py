@@ -1,0 +1,122 @@
+"""What training gives back: labelled curves, policies, one file to keep them in."""
+
+import json
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from math import inf
+
+import numpy as np
+import torch
+import xarray
+
+from hanq import reference
+from hanq.algorithm import Algorithm, Convolution, Network
+from hanq.data import records
+from hanq.data.arguments import array, number, shown
+from hanq.data.settings import set_aside
+
+GRID = ("learning_rate", "hyper_lr", "target_rate", "discount", "weight_decay")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One population's training.
+
+    curves: xarray.Dataset with dimensions `GRID`, seed, gradient_step and variables score (0 to
+    100 between Table 10's returns), return_ (undiscounted), msbe, effective_learning_rate, scale;
+    its attributes say where it comes from.
+    parameters: the last ones, (*grid, seed, parameter).
+    """
+
+    network: Network
+    curves: xarray.Dataset
+    parameters: xarray.DataArray
+
+    @property
+    def algorithm(self):
+        return self.network.algorithm
+
+    @set_aside()
+    def policy(self, **which):
+        """One agent's Q-network as a torch.nn.Module: observations (..., obs_dim) -> (..., actions).
+
+        which: seed and grid coordinates; an axis of length 1 may be left out. Rates match within
+        a relative error of 1e-6. Raises ValueError naming a missing or unknown one, or what is no number.
+        """
+        return Policy(self.network, self.parameters.isel(_index(self.parameters, which)).values)
+
+    def save(self, path):
+        """Write curves, parameters and provenance to one file, atomically, in place of what is there."""
+        network = json.dumps(asdict(self.network))
+        data = self.curves.assign(parameters=self.parameters)
+        records.save(data.assign_attrs(kind="run", network=network), path)
+
+
+def load_run(path):
+    """What `Run.save` wrote; ValueError names a file that is truncated, edited or of another kind."""
+    data = records.load(path)
+    if data.attrs.get("kind") != "run":
+        raise ValueError(f"path={str(path)!r} holds no run but a {data.attrs.get('kind', 'file of another kind')}")
+    fields = json.loads(data.attrs["network"])
+    convolutions = tuple(Convolution(*one) for one in fields.pop("convolutions"))
+    network = Network(Algorithm.stored(fields.pop("algorithm"), path), convolutions=convolutions, **fields)
+    attrs = {key: value for key, value in data.attrs.items() if key not in ("kind", "network")}
+    curves = data.drop_vars("parameters")
+    curves.attrs = attrs
+    return Run(network, curves, data["parameters"])
+
+
+class Policy(torch.nn.Module):
+    """One agent's Q-values; act greedily on them with `.argmax(-1)`."""
+
+    def __init__(self, network, params):
+        super().__init__()
+        self.network = network
+        self.params = torch.nn.Parameter(torch.as_tensor(np.array(params, np.float32), device="cpu"))
+
+    def forward(self, observations):
+        """observations (..., obs_dim), or images (..., channels, height, width) -> Q-values (..., actions)."""
+        observations = self.tensor(observations)
+        convolutions = self.network.convolutions
+        dims, size = (3, convolutions[0].inputs) if convolutions else (1, self.network.obs_dim)  # of one observation
+        shape = observations.shape[-dims:]
+        if len(shape) < dims or shape[0] != size:
+            allowed = f"(..., {size}, height, width)" if convolutions else f"(..., {size})"
+            raise ValueError(f"observations has shape {tuple(observations.shape)}: use {allowed}")
+        weights = self.network.views(self.params[None])
+        flat = observations.reshape(1, -1, *shape)
+        q = reference.q_values(self.network, weights, reference.hidden(self.network, weights, flat))
+        return q.reshape(*observations.shape[:-dims], self.network.actions)
+
+    def tensor(self, observations):
+        """Observations as the parameters are; a tensor's gradients flow on."""
+        if not torch.is_tensor(observations):
+            kind = np.float64 if self.params.dtype == torch.float64 else np.float32
+            with np.errstate(all="ignore"):  # what is too small becomes 0, as in torch
+                observations = np.array(array("observations", observations), kind)
+        elif observations.is_complex():
+            raise ValueError(f"observations has dtype {observations.dtype}: use real numbers")
+        return torch.as_tensor(observations, dtype=self.params.dtype, device=self.params.device)
+
+
+def _index(parameters, which):
+    """Position along each of (*grid, seed) that the coordinates in `which` name."""
+    unknown = set(which) - {*GRID, "seed"}
+    if unknown:
+        raise ValueError(f"{sorted(unknown)} is unknown: use {(*GRID, 'seed')}")
+    index = {}
+    for axis in (*GRID, "seed"):
+        values = parameters[axis].values
+        if axis not in which and len(values) > 1:
+            raise ValueError(f"{axis} is missing: use one of {shown(values.tolist())}")
+        given = which.get(axis, values[0])
+        wanted = number(given)
+        if wanted is None:
+            raise ValueError(f"{axis}={shown(given)} is not allowed: use one number of {shown(values.tolist())}")
+        distances = [abs(Fraction(value) - Fraction(wanted)) for value in values.tolist()] if abs(wanted) < inf else [inf]
+        nearest = int(np.argmin(distances))
+        tolerance = 0 if axis == "seed" else 1e-6 * abs(float(values[nearest]))
+        if not distances[nearest] <= tolerance:
+            raise ValueError(f"{axis}={shown(given)} is not in this run: use one of {shown(values.tolist())}")
+        index[axis] = nearest
+    return index

@@ -1,0 +1,95 @@
+"""A training in segments: advanced, evaluated and saved by turns, so that it can be stopped at any time."""
+
+import json
+import os
+import time
+from hashlib import sha256
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from hanq.algorithm import Algorithm
+from hanq.data.arguments import positive_integer
+from hanq.engines import checkpoint as checkpoints
+from hanq.engines import torch_engine
+
+VARIABLES = ("return_", "msbe", "effective_learning_rate", "scale")
+SEGMENT_SECONDS = 1.0  # how long an engine may be away: what Ctrl-C waits for
+PROGRESS_DELAY = 3  # seconds before a progress bar appears
+
+
+class Usual(int):
+    """A default that adapts to what is asked for, where the same number from a user would not."""
+
+
+def checked_counts(**counts):
+    """The counts as integers by name; ValueError names one that is not allowed."""
+    adapts = isinstance(counts["eval_every"], Usual)
+    counts = {name: positive_integer(name, value) for name, value in counts.items()}
+    every, steps = counts["eval_every"], counts["gradient_steps"]
+    if adapts:
+        return counts | {"eval_every": min(every, steps)}
+    if every > steps:
+        raise ValueError(f"eval_every={every} is more than gradient_steps={steps}: nothing would be evaluated")
+    return counts
+
+
+def progress_bar(steps, progress):
+    """A bar with the time left, once there are some seconds of it."""
+    hidden = not progress or bool(os.environ.get("TQDM_DISABLE"))  # the notebook's bar does not ask
+    return tqdm(total=steps, unit="step", delay=PROGRESS_DELAY, disable=hidden)
+
+
+def segments(engine, state, measure, counts, bar, checkpoint, described, save_every, report=None):
+    """Advance, evaluate and save by turns; (state, history, wall_seconds) at the end.
+
+    state: of NumPy arrays, here and at the end. measure: such a state -> return_, msbe and scale, each
+    (agents,). described: what must agree for a checkpoint to be this run's, by name. save_every: seconds
+    between checkpoints. report: called with the history, each (evaluations, agents), as it grows.
+    """
+    wall_seconds, fingerprint = 0.0, fingerprint_of(described)
+    history = {name: np.empty((0, len(state.params))) for name in VARIABLES}
+    if checkpoint is not None and checkpoint.exists():
+        state, history, wall_seconds = checkpoints.load(checkpoint, fingerprint)
+        if state.gradient_step > counts["gradient_steps"]:
+            raise ValueError(f"checkpoint={str(checkpoint)!r} is at gradient step {state.gradient_step}: "
+                             f"use at least as many gradient_steps, not {counts['gradient_steps']}")  # fmt: skip
+        bar.update(state.gradient_step)
+    every, last_save, segment = counts["eval_every"], time.monotonic(), 10
+
+    def save():
+        if checkpoint is not None:
+            checkpoints.save(checkpoint, torch_engine.to_numpy(state), history, wall_seconds, fingerprint)
+
+    try:
+        while state.gradient_step < counts["gradient_steps"]:
+            start = time.monotonic()
+            ends = (every - state.gradient_step % every, counts["gradient_steps"] - state.gradient_step)
+            steps = min(segment, *ends)
+            state_after = engine.advance(state, steps)  # where the engine holds it: moving it may take longer than the steps
+            segment = max(1, int(steps * SEGMENT_SECONDS / (time.monotonic() - start + 1e-9)))
+            history_after = history
+            if state_after.gradient_step % every == 0:
+                arrays = torch_engine.to_numpy(state_after)
+                measured = measure(arrays)
+                measured["effective_learning_rate"] = arrays.learning_rate
+                history_after = {name: np.vstack([history[name], measured[name]]) for name in VARIABLES}
+            seconds_after = wall_seconds + time.monotonic() - start
+            state, history, wall_seconds = state_after, history_after, seconds_after  # together: Ctrl-C saves these
+            bar.update(steps)
+            if report is not None and state.gradient_step % every == 0:
+                report(history)
+            if time.monotonic() - last_save > save_every:
+                save()
+                last_save = time.monotonic()
+    finally:
+        save()
+    return torch_engine.to_numpy(state), history, wall_seconds
+
+
+def fingerprint_of(described):
+    """A checksum by name; training longer is the same run."""
+    kinds = {np.ndarray: np.ndarray.tolist, Algorithm: Algorithm.essential}
+    plain = {name: kinds.get(type(value), lambda value: value)(value) for name, value in described.items()}
+    plain.pop("gradient_steps")
+    return {name: sha256(json.dumps(value).encode()).hexdigest()[:16] for name, value in plain.items()}

@@ -1,0 +1,185 @@
+"""Train a population: check the arguments, run an engine in segments, evaluate, keep the curves."""
+
+import json
+import warnings
+from dataclasses import asdict
+
+import numba
+import numpy as np
+import xarray
+
+from hanq.algorithm import Agents, Algorithm, Network
+from hanq.data import environments, files, records
+from hanq.data.arguments import array, check_seeds, shown
+from hanq.data.dataset import Dataset
+from hanq.data.settings import set_aside
+from hanq.engines import fused, torch_engine
+from hanq.engines.evaluation import evaluate
+from hanq.engines.population import initial_state
+from hanq.training.run import GRID, Run
+from hanq.training.segments import Usual, checked_counts, progress_bar, segments
+
+ENGINES = {engine.name: engine for engine in (torch_engine.TorchEngine, torch_engine.CompiledTorchEngine, fused.FusedEngine)}
+CHECKPOINT_SECONDS = 20
+MOST_ACTIONS = 64  # of the fused engine, which keeps a sum for each in a register
+FLOAT32 = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+
+
+@set_aside()
+def train(
+    algorithm, dataset, *, learning_rate, hyper_lr=0.0, target_rate=1.0, discount=0.99, weight_decay=0.0,
+    seeds=None, gradient_steps=200_000, batch_size=128, eval_every=Usual(2_000), eval_episodes=10, eval_velocity=None,
+    engine="auto", device=None, progress=True, checkpoint=None,
+):  # fmt: skip
+    """Train one agent for every seed and every point of the grid, all at once.
+
+    algorithm: an `Algorithm`. dataset: a `Dataset`; each agent learns from its own seed's.
+    learning_rate (alpha), hyper_lr (kappa), target_rate (beta), discount (gamma), weight_decay
+    (l2, as torch.optim.Adam has it): each a number or a sequence; their product is the grid.
+    seeds: the agents' seeds, where one dataset is shared by all; default: each dataset's own.
+    gradient_steps, batch_size: length of training; transitions a step.
+    eval_every, eval_episodes: gradient steps between evaluations, where left out at most gradient_steps; greedy episodes in each.
+    eval_velocity: Pendulum only, how fast their starts may be, radians a second: 1 is Gymnasium's,
+    the default 8 is every speed that there is, as in the data. Elsewhere starts are Gymnasium's.
+    engine: "torch" (reference), "torch-compiled" (the same through torch.compile), "fused"
+    (Numba, CPU) or "auto": fused on the CPU, else torch; curves.attrs says which.
+    device: where torch computes, default the CPU.
+    progress: show a bar on any run over a few seconds. checkpoint: a file that is written as
+    the run goes on; where it exists the run goes on from it, to bit-identical curves.
+
+    On one kind of processor, and with one version of Numba, the fused engine gives an agent the same bits in every
+    process, on any number of threads, beside any other agents and after any number of stops.
+
+    Returns a `Run`. Divergence is a result: its scores are those of its useless policy. What torch and NumPy
+    are set to (no_grad, autocast, seterr, ...) makes no difference.
+    Raises TypeError or ValueError naming the argument, its value and what is allowed.
+    """
+    if not isinstance(algorithm, Algorithm):
+        raise TypeError(f"algorithm={shown(algorithm)} is not an Algorithm: use hanq.DQN, hanq.HANQ, ...")
+    if not isinstance(dataset, Dataset):
+        raise TypeError(f"dataset={shown(dataset)} is not a Dataset: use hanq.collect or hanq.Dataset.from_arrays")
+    counts = checked_counts(gradient_steps=gradient_steps, batch_size=batch_size, eval_every=eval_every,
+                            eval_episodes=eval_episodes)  # fmt: skip
+    counts["eval_velocity"] = _eval_velocity(dataset.environment, eval_velocity)
+    if dataset.environment is None:
+        warnings.warn("the dataset names no environment, so score and return_ will be NaN", stacklevel=3)
+    values = dict(zip(GRID, (learning_rate, hyper_lr, target_rate, discount, weight_decay), strict=True))
+    axes = {name: axis(name, value) for name, value in values.items()}
+    axes["seed"] = _agent_seeds(dataset, seeds)
+    agents = agents_of(axes, len(dataset.seeds))
+    network = Network(algorithm, dataset.obs_dim, dataset.action_count)
+    device = torch_engine.find_device("cpu" if device is None else device)
+    engine = _engine(engine, device, network)(network, agents, dataset, counts["batch_size"], device)
+    described = axes | counts | {"algorithm": algorithm, "dataset": dataset.digest, "engine": engine.name,
+                                 "environment": dataset.environment, "action_count": dataset.action_count}  # fmt: skip
+
+    def measure(state):
+        return evaluate(network, agents, dataset, state, counts["eval_episodes"], counts["eval_velocity"])
+
+    state = initial_state(network, agents)
+    with files.locked("checkpoint", checkpoint) as checkpoint, progress_bar(counts["gradient_steps"], progress) as bar:
+        state, history, wall_seconds = segments(engine, state, measure, counts, bar, checkpoint, described, CHECKPOINT_SECONDS)
+    attrs = _provenance(algorithm, dataset, counts, engine, wall_seconds)
+    environment = dataset.environment and environments.find(dataset.environment)
+    curves = labelled(axes, counts["eval_every"], history, environment, attrs)
+    return Run(network, curves, labelled_parameters(axes, state.params))
+
+
+def axis(name, value):
+    """One axis of the grid, as float64; ValueError names a value that is not allowed."""
+    try:
+        given = array(name, value)
+        if given.dtype.kind == "b":
+            raise ValueError(f"{name} has dtype bool")
+    except ValueError as error:
+        raise ValueError(f"{name}={shown(value)} is not allowed: use a number or a flat sequence of numbers ({error})") from error
+    values = np.atleast_1d(given.astype(np.float64))
+    low, high, allowed = 0, FLOAT32[1], "finite numbers of at least 0, in float32's range"
+    if name in ("target_rate", "discount"):
+        high, allowed = 1, "numbers from 0 to 1"
+    if name == "learning_rate":
+        low, allowed = FLOAT32[0], "finite numbers above 0, in float32's range"
+    for one in values.ravel():
+        if not (np.isfinite(one) and low <= one <= high):
+            raise ValueError(f"{name}={one} is out of range: use {allowed}")
+    if values.ndim != 1 or len(values) == 0 or len(np.unique(values)) < len(values):
+        raise ValueError(f"{name}={shown(value)} is not allowed: use a number or a flat sequence of distinct ones")
+    return values
+
+
+def _eval_velocity(environment, value):
+    """The fastest start of evaluation, as a float; ValueError where it is not allowed."""
+    if value is None:
+        return environments.PENDULUM_MAX_SPEED if environment == "Pendulum" else 1.0
+    value = environments.speed("eval_velocity", value)
+    if value != 1 and environment != "Pendulum":
+        raise ValueError(f"eval_velocity={value!r} applies to Pendulum only: leave it out for {environment}")
+    return value
+
+
+def _agent_seeds(dataset, seeds):
+    if seeds is None:
+        return dataset.seeds
+    if len(dataset.seeds) > 1:
+        raise ValueError(f"seeds={shown(seeds)} needs one dataset shared by all, but there are {len(dataset.seeds)}: "
+                         "leave seeds out, or choose one with dataset.sel")  # fmt: skip
+    return check_seeds(seeds)
+
+
+def agents_of(axes, datasets):
+    """The whole grid, flattened: seeds run fastest."""
+    mesh = np.meshgrid(*axes.values(), indexing="ij")
+    columns = {name: column.ravel() for name, column in zip(axes, mesh, strict=True)}
+    position = np.arange(len(axes["seed"])) if datasets > 1 else np.zeros(len(axes["seed"]), np.int64)
+    of_agent = np.tile(position, len(columns["seed"]) // len(position))
+    return Agents(columns.pop("seed").astype(np.int64), of_agent, **columns)
+
+
+def _engine(name, device, network):
+    """The engine of that name; "auto" is the fused one on the CPU, but for more actions than it takes."""
+    if not isinstance(name, str) or name not in ("auto", *ENGINES):
+        raise ValueError(f"engine={shown(name)} is unknown: use one of {('auto', *ENGINES)}")
+    fused_applies = device.type == "cpu"
+    if name == "fused" and not fused_applies:
+        raise ValueError(f"engine='fused' needs the CPU, but device={device.type!r}: use 'torch'")
+    if name == "fused" and network.actions > MOST_ACTIONS:
+        raise ValueError(f"engine='fused' takes at most {MOST_ACTIONS} actions, but there are {network.actions}: use 'torch'")
+    if name == "auto" and fused_applies and network.actions > MOST_ACTIONS:
+        warnings.warn(f"there are more than {MOST_ACTIONS} actions: PyTorch trains, some thirty times slower", stacklevel=3)
+        fused_applies = False
+    if name == "auto":
+        name = "fused" if fused_applies else "torch"
+    return ENGINES[name]
+
+
+def _provenance(algorithm, dataset, counts, engine, wall_seconds):
+    return counts | records.provenance() | {
+        "algorithm": json.dumps(asdict(algorithm)),
+        "environment": dataset.environment or "",
+        "dataset": json.dumps(dataset.provenance),
+        "dataset_digest": dataset.digest,
+        "dataset_seeds": json.dumps(dataset.seeds.tolist()),
+        "engine": engine.name,
+        "threads": numba.config.NUMBA_NUM_THREADS,
+        "wall_seconds": round(wall_seconds, 3),
+    }  # fmt: skip
+
+
+def labelled(axes, eval_every, history, environment, attrs):
+    """The history of flat agents as curves on the grid's axes; without an environment score is NaN."""
+    shape = [len(values) for values in axes.values()]
+    steps = eval_every * np.arange(1, len(history["return_"]) + 1)
+    with np.errstate(over="ignore"):  # a diverged msbe may be beyond float32: infinity is what it is then
+        variables = {
+            name: ((*axes, "gradient_step"), values.T.reshape(*shape, -1).astype(np.float32))
+            for name, values in history.items()
+        }
+    curves = xarray.Dataset(variables, {**axes, "gradient_step": steps}, attrs)
+    score = environment.score(curves["return_"]) if environment else curves["return_"] * np.float32(np.nan)
+    return curves.assign(score=score.astype(np.float32))
+
+
+def labelled_parameters(axes, params):
+    """The parameters of flat agents, (agents, parameters), on the grid's axes."""
+    shape = [len(values) for values in axes.values()]
+    return xarray.DataArray(params.reshape(*shape, -1), dims=(*axes, "parameter"), coords=axes, name="parameters")

@@ -1,0 +1,264 @@
+"""Promise: files are written by one run at a time, and killed writes leave nothing that stays."""
+
+import errno
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray
+from helpers import DQN, TORCH, small_pendulum
+
+import hanq
+from hanq.__main__ import main
+from hanq.atari import frames, game
+from hanq.data import files, records
+from hanq.reproduction import protocol
+from hanq.reproduction.tuning import Round, Tuning
+
+SMALL = dict(learning_rate=1e-2, gradient_steps=4, eval_every=2, eval_episodes=1, batch_size=8) | TORCH
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(hanq.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+CHILD = dict(env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
+
+
+def numbers(value=0.0):
+    return xarray.Dataset({"x": ("i", np.full(2_000, value))})
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_threads_that_save_one_path_all_succeed(tmp_path):
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(records.save, numbers(i), tmp_path / "x.nc") for i in range(100)]:
+            done.result()
+    assert len(np.unique(records.load(tmp_path / "x.nc").x)) == 1
+    assert names(tmp_path) == ["x.nc"]
+
+
+def test_writers_with_one_process_number_write_to_different_files(tmp_path, monkeypatch):
+    """As in two containers that share a volume."""
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    partials = set()
+    for _ in range(2):
+        with files.atomic(tmp_path / "x") as partial:
+            partials.add(partial.name)
+            partial.write_text("")
+    assert len(partials) == 2
+
+
+WRITER = """
+import sys, time
+from hanq.data.files import atomic
+with atomic(sys.argv[1]) as partial:
+    partial.write_text("half")
+    print(partial, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_what_a_killed_writer_leaves_is_removed_by_the_next_and_only_that(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", WRITER, tmp_path / "x.nc"], **CHILD)
+    left = Path(process.stdout.readline().strip())
+    process.kill()
+    process.communicate()
+    assert left.exists()
+    others = ["x.nc.nc.0123456789abcdef.partial", "x.nc.1.partial", "x.nc.checkpoint", "ax.nc.0123456789abcdef.partial"]
+    for name in others:
+        (tmp_path / name).write_text("another's")
+    records.save(numbers(), tmp_path / "x.nc")
+    assert names(tmp_path) == sorted([*others, "x.nc"])
+
+
+def test_what_a_live_writer_writes_is_left_to_it(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", WRITER, tmp_path / "x.nc"], **CHILD)
+    live = Path(process.stdout.readline().strip())
+    other = threading.Thread(target=records.save, args=(numbers(), tmp_path / "x.nc"))
+    other.start()
+    time.sleep(0.3)
+    assert live.exists() and other.is_alive() and not (tmp_path / "x.nc").exists()  # it waits
+    process.kill()
+    process.communicate()
+    other.join(10)
+    assert names(tmp_path) == ["x.nc"]
+
+
+def test_what_is_written_reaches_the_disk_before_its_name_does(tmp_path, monkeypatch):
+    """And is open for writing meanwhile, without which Windows refuses; then its folder follows."""
+    import fcntl
+
+    flushed = []
+
+    def fsync(descriptor):
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        flushed.append((is_folder, (tmp_path / "x").exists()))
+        assert is_folder or fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with files.atomic(tmp_path / "x") as partial:
+        partial.write_text("")
+    assert flushed == [(False, False), (True, True)]
+
+
+HOLDER = """
+import sys, time
+from hanq.data.files import locked
+with locked("path", sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def hold():
+    """Have another process hold a path's lock."""
+    processes = []
+
+    def start(path):
+        processes.append(subprocess.Popen([sys.executable, "-c", HOLDER, path], **CHILD))
+        assert processes[-1].stdout.readline() == "held\n"
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def test_a_second_run_on_a_checkpoint_is_refused_by_name_until_the_first_is_gone(tmp_path, hold):
+    process = hold(tmp_path / "c")
+    with pytest.raises(ValueError, match=r"checkpoint='.*/c' is in use by another run"):
+        hanq.train(DQN, small_pendulum(), checkpoint=tmp_path / "c", **SMALL)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    hanq.train(DQN, small_pendulum(), checkpoint=tmp_path / "c", **SMALL)
+    assert names(tmp_path) == ["c"]
+
+
+def test_runs_in_one_process_refuse_each_other_too(tmp_path):
+    with files.locked("checkpoint", tmp_path / "c"), pytest.raises(ValueError, match="in use"):
+        hanq.train(DQN, small_pendulum(), checkpoint=tmp_path / "c", **SMALL)
+    assert names(tmp_path) == []
+
+
+def test_a_lock_that_was_released_while_another_waited_is_taken_by_one_only(tmp_path):
+    """The file goes with the lock: who waited for one that is gone has to look again."""
+    inside, most = [0], [0]
+
+    def enter(_):
+        with files.locked("path", tmp_path / "x", wait=True):
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+            time.sleep(0.001)
+            inside[0] -= 1
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(enter, range(200)))
+    assert most == [1] and names(tmp_path) == []
+
+
+def test_a_search_that_another_run_is_at_is_refused(tmp_path, hold):
+    hold(tmp_path / "tuning.nc")
+    round = Round(range(2), 4, 2)
+    with pytest.raises(ValueError, match=r"tuning\.nc' is in use by another run"):
+        Tuning(tmp_path / "tuning.nc", [DQN], dict(learning_rate=[1e-2]), round, round, 1, lambda *_: 1 / 0).best()
+
+
+def test_a_result_that_another_run_is_making_is_waited_for_and_then_taken(tmp_path, hold, monkeypatch, capfd):
+    monkeypatch.setattr(files, "SILENT_SECONDS", 0.0)
+    (tmp_path / "one").mkdir()
+    (path,) = protocol.reproduce("fig7", tmp_path / "one", quick=True, engine="torch")
+    other = tmp_path / "two" / path.name
+    process = hold(other)
+    monkeypatch.setattr(protocol, "train", lambda *_, **__: 1 / 0)
+
+    def finish():
+        time.sleep(0.5)
+        other.write_bytes(path.read_bytes())
+        process.kill()
+
+    thread = threading.Thread(target=finish)
+    thread.start()
+    assert protocol.reproduce("fig7", tmp_path / "two", quick=True, engine="torch") == [other]
+    thread.join()
+    assert "waiting for another run that has" in capfd.readouterr().err and names(tmp_path / "two") == [path.name]
+
+
+def test_frames_that_another_run_collects_are_waited_for(tmp_path, hold, monkeypatch):
+    frames.collect(tmp_path / "one", [3], 20, progress=False)
+    (tmp_path / "two").mkdir()
+    process = hold(tmp_path / "two" / "seaquest-3-20.nc")
+    monkeypatch.setattr(game, "make", lambda *_: 1 / 0)
+
+    def finish():
+        time.sleep(0.5)
+        for path in (tmp_path / "one").iterdir():
+            (tmp_path / "two" / path.name).write_bytes(path.read_bytes())
+        process.kill()
+
+    thread = threading.Thread(target=finish)
+    thread.start()
+    assert frames.collect(tmp_path / "two", [3], 20, progress=False).size == 20
+    thread.join()
+
+
+@pytest.mark.parametrize(("command", "held"), [
+    ("seaquest --algorithm HANQ --learning-rate 1e-4 --out", "HANQ-learning_rate=0.0001-seed=0.nc"),
+    ("table5 --row HANQ DQN --learning-rate 1e-4 --work FOLDER --out", "seaquest-DQN.nc"),
+])  # fmt: skip
+def test_a_second_command_on_a_folder_is_refused_before_anything_is_collected(tmp_path, hold, capsys, command, held):
+    hold(tmp_path / held)
+    with pytest.raises(SystemExit, match="2"):
+        main([*command.replace("FOLDER", str(tmp_path)).split(), str(tmp_path)])
+    assert f"{held}' is in use by another run" in capsys.readouterr().err
+    assert names(tmp_path) == [f"{held}.lock"]
+
+
+def test_without_locks_files_are_still_written_and_a_run_says_so(tmp_path, monkeypatch):
+    def unsupported(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(files.fcntl, "flock", unsupported)
+    left = tmp_path / "c.0123456789abcdef.partial"
+    left.write_text("perhaps of a live writer")
+    with pytest.warns(UserWarning, match="checkpoint=.*cannot be locked"):
+        hanq.train(DQN, small_pendulum(), checkpoint=tmp_path / "c", **SMALL)
+    assert names(tmp_path) == ["c", left.name]
+
+
+class WindowsLocks:
+    """`msvcrt` as far as it is used, on what this system has."""
+
+    LK_NBLCK = 2
+
+    @staticmethod
+    def locking(descriptor, mode, count):
+        import fcntl
+
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise PermissionError(errno.EACCES, "Permission denied") from error
+
+
+def test_windows_locks_do_as_well(tmp_path, monkeypatch):
+    for name, value in dict(fcntl=None, msvcrt=WindowsLocks, HELD=PermissionError).items():
+        monkeypatch.setattr(files, name, value, raising=False)
+    with files.locked("path", tmp_path / "x"):
+        with pytest.raises(ValueError, match="in use"), files.locked("path", tmp_path / "x"):
+            pass
+    records.save(numbers(), tmp_path / "x")
+    assert names(tmp_path) == ["x"]
+
+
+def test_the_package_can_be_imported_where_there_is_no_fcntl():
+    code = "import importlib, sys, hanq.files; sys.modules |= dict(fcntl=None, msvcrt=sys); print(importlib.reload(hanq.files).fcntl)"
+    assert subprocess.run([sys.executable, "-c", code], check=True, **CHILD).stdout == "None\n"

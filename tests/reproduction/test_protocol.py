@@ -1,0 +1,138 @@
+"""Promise: an experiment is one command that can be stopped, repeated and understood."""
+
+import numpy as np
+import pytest
+
+from hanq.__main__ import main
+from hanq.data import records
+from hanq.data.dataset import collect
+from hanq.reproduction import ledger, paper, protocol, variations
+from hanq.training.train import train
+
+
+def test_a_quick_reproduction_writes_files_that_a_second_call_keeps(tmp_path):
+    (path,) = protocol.reproduce("fig7", tmp_path, quick=True)
+    curves, written = records.load(path), path.stat().st_mtime_ns
+    assert curves.seed.size == 3 and curves.attrs["protocol"] == "grid"
+    assert list(tmp_path.iterdir()) == [path]  # no checkpoint stays behind
+    protocol.reproduce("fig7", tmp_path, quick=True)
+    assert path.stat().st_mtime_ns == written
+
+
+def test_a_tuned_table_reports_one_grid_point_on_seeds_that_took_no_part(tmp_path, capsys):
+    paths = protocol.reproduce("table3", tmp_path, environment="Pendulum", quick=True)
+    assert len(paths) == 3 and "2 more, about" in capsys.readouterr().out
+    for path in paths:
+        report, tuning = records.load(path), records.load(path.with_name(f"{path.stem}-tuning.nc"))
+        assert set(report.seed.values).isdisjoint(tuning.seed.values)
+        assert report.attrs["protocol"] == "tuned" and report.learning_rate.size == 1
+        assert report.learning_rate.item() in tuning.learning_rate.values
+    assert {path.suffix for path in tmp_path.iterdir()} == {".nc"}
+
+
+def test_scores_that_share_a_training_share_its_file(tmp_path):
+    found = {name: {job.path for job in protocol.jobs(name, "Acrobot")} for name in ("table1", "table2", "table7")}
+    assert len(found["table1"] & found["table2"] & found["table7"]) == 1
+
+
+def test_an_interrupted_reproduction_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
+    def interrupted(*arguments, gradient_steps, **settings):
+        train(*arguments, gradient_steps=gradient_steps // 2, **settings)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(protocol, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        protocol.reproduce("fig7", tmp_path / "stopped", quick=True)
+    assert list((tmp_path / "stopped").glob("*.checkpoint"))
+    monkeypatch.setattr(protocol, "train", train)
+    (stopped,) = protocol.reproduce("fig7", tmp_path / "stopped", quick=True)
+    (straight,) = protocol.reproduce("fig7", tmp_path / "straight", quick=True)
+    assert records.load(stopped).equals(records.load(straight))
+
+
+def test_every_score_of_the_paper_but_seaquests_is_in_a_table_of_ours():
+    covered = [tuple(score) for name in paper.TABLES for score in paper.scores_of(name).itertuples(index=False)]
+    printed = [tuple(score) for score in paper.numbers().itertuples(index=False) if score.environment != "Seaquest"]
+    assert sorted(covered) == sorted(printed)
+    for name, rows in paper.TABLES.items():
+        assert set(rows) == {(score.algorithm, score.setting) for score in paper.scores_of(name).itertuples()}
+
+
+def test_different_trainings_have_different_files():
+    rows = {}
+    for name in protocol.EXPERIMENTS:
+        for job in protocol.jobs(name):
+            assert rows.setdefault(job.path, (job.environment, job.row)) == (job.environment, job.row)
+    trainings = {(job.environment, repr(job.row), job.protocol) for name in protocol.EXPERIMENTS for job in protocol.jobs(name)}
+    assert len(rows) == len(trainings)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [(["fig99"], "fig99"), (["table1", "--env", "Pong"], "Pong"), (["table4", "--env", "Acrobot"], "Acrobot")],
+)
+def test_the_command_line_refuses_what_it_does_not_know_with_status_2(arguments, named, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["reproduce", *arguments, "--out", str(tmp_path)])
+    assert stopped.value.code == 2
+    assert named in capsys.readouterr().err
+
+
+def test_all_of_one_environment_is_what_there_is_of_it(monkeypatch):
+    ran = []
+    monkeypatch.setattr(protocol, "reproduce", lambda name, *_, environment, **__: ran.append((name, environment)))
+    for environment in ("Acrobot", "CartPole"):
+        main(["reproduce", "all", "--env", environment])
+    expected = [(name, "Acrobot") for name in ("table1", "table2", "table3", "table7")]
+    assert ran == expected + [("table1", "CartPole"), ("cartpole", "CartPole")]
+    with pytest.raises(SystemExit, match="2"):
+        main(["reproduce", "all", "--env", "LunarLander"])
+
+
+def test_a_stopped_command_says_that_it_goes_on(monkeypatch, capsys):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(protocol, "reproduce", stopped)
+    monkeypatch.setattr(ledger, "compare", stopped)
+    assert main(["reproduce", "fig7"]) == 130 and "goes on" in capsys.readouterr().err
+    assert main(["ledger"]) == 130 and capsys.readouterr().err == "stopped\n"
+
+
+def test_a_variation_changes_the_data_that_its_agents_learn_from(tmp_path, monkeypatch):
+    seen = {}
+
+    def spy(algorithm, data, **settings):
+        seen[len(seen)] = data
+        return train(algorithm, data, **settings)
+
+    monkeypatch.setattr(protocol, "train", spy)
+    monkeypatch.setitem(variations.VARIATIONS, "reward", {"DQN-0.1": variations.VARIATIONS["reward"]["DQN-0.1"]})
+    protocol.reproduce("reward", tmp_path, quick=True)
+    last, plain = seen[len(seen) - 1], collect("Pendulum", range(3))
+    assert np.array_equal(last.rewards, np.float32(0.1) * plain.rewards)
+    assert np.array_equal(last.observations, plain.observations)
+
+
+def test_agents_with_a_shared_dataset_differ_in_their_seed_only(tmp_path, monkeypatch):
+    monkeypatch.setitem(variations.VARIATIONS, "datasets", {"DQN-7": variations.VARIATIONS["datasets"]["DQN-7"]})
+    (path,) = protocol.reproduce("datasets", tmp_path, quick=True)
+    curves = records.load(path)
+    assert curves.seed.values.tolist() == [0, 1, 2]
+    assert curves.attrs["dataset_digest"] == collect("Pendulum", [7]).digest
+
+
+def test_an_unknown_experiment_is_named_with_the_known_ones(tmp_path):
+    with pytest.raises(ValueError, match="experiment='fig99'.*table1"):
+        protocol.reproduce("fig99", tmp_path)
+
+
+def test_an_unknown_printed_score_is_named():
+    with pytest.raises(KeyError, match="Seaquest"):
+        paper.number("1", "Seaquest", "DQN", "target_rate=1")
+
+
+def test_the_command_line_lists_every_experiment(capsys):
+    assert main(["list"]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"{name}:" in printed for name in protocol.EXPERIMENTS)

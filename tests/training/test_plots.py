@@ -1,0 +1,95 @@
+"""Promise: figures are labelled where the eye looks, and algorithms keep their colours."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas
+import pytest
+import xarray
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hanq.training import plots
+
+
+@settings(deadline=None, derandomize=True, max_examples=50)
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=9))
+def test_labels_keep_their_order_their_distance_and_the_axis(wanted):
+    places = plots.spread(wanted, 7.0, 0.0, 100.0)
+    assert (np.diff(places[np.argsort(wanted, kind="stable")]) >= 7 - 1e-9).all()
+    assert places.min() >= -1e-9 and places.max() <= 100 + 1e-9
+
+
+def test_labels_that_do_not_meet_stay_at_their_curves():
+    assert plots.spread([30.0, 10.0, 90.0], 5.0, 0.0, 100.0).tolist() == [30.0, 10.0, 90.0]
+
+
+def test_labels_that_meet_share_the_way():
+    assert plots.spread([50.0, 50.0], 10.0, 0.0, 100.0).tolist() == [45.0, 55.0]
+
+
+def test_no_two_algorithms_share_a_colour():
+    assert len(set(plots.COLOURS.values())) == len(plots.COLOURS)
+
+
+@pytest.mark.parametrize(("rate", "text"), [(1e-3, "$10^{-3}$"), (10**-2.5, "$10^{-2.5}$"), (1.0, "$10^{0}$")])
+def test_rates_are_written_as_the_paper_writes_them(rate, text):
+    assert plots.power_of_ten(rate) == text
+
+
+def test_each_learning_rate_has_a_curve_a_band_and_a_label():
+    rates = [1e-3, 1e-2]
+    values = np.random.default_rng(0).normal(size=(2, 4, 3))
+    coords = {"learning_rate": rates, "seed": range(4), "gradient_step": [1000, 2000, 3000]}
+    figure = plots.rate_panels({"panel": xarray.DataArray(values, coords)}, ylabel="score", ylim=(-5, 5))
+    (axes,) = figure.axes
+    assert np.allclose([line.get_ydata() for line in axes.lines], values.mean(1))
+    assert len(axes.collections) == 2
+    assert [text.get_text() for text in axes.texts] == ["$10^{-3}$", "$10^{-2}$"]
+    plt.close(figure)
+
+
+def test_a_table_is_markdown():
+    assert plots.table(["a", "b"], [[1, "x"]]) == "| a | b |\n| --- | --- |\n| 1 | x |"
+
+
+@pytest.fixture
+def ledger_lines():
+    """Two lines as `ledger.compare` has them; the second without a result."""
+    nan = float("nan")
+    return pandas.DataFrame(
+        {
+            "label": ["PQN", "none yet"], "paper_mean": [43.3, 9.0], "paper_low": [30.2, 4.0], "paper_high": [57.2, 14.0],
+            "ours_mean": [50.0, nan], "ours_low": [40.0, nan], "ours_high": [61.0, nan], "seeds": [30, 0], "overlap": ["yes", ""],
+            "learning_rate": [1e-3, nan], "hyper_lr": [0.1, nan], "target_rate": [1.0, nan], "weight_decay": [1e-5, nan], "norm_first": [True, None],
+        }
+    )  # fmt: skip
+
+
+def test_a_comparison_shows_both_means_and_both_intervals_of_every_row(ledger_lines):
+    (axes,) = plots.comparison(ledger_lines, ["#882255", "#000000"]).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["PQN", "none yet"]
+    places = {(round(float(line.get_xdata()[0]), 1), np.sign(line.get_ydata()[0]) > 0) for line in axes.lines if len(line.get_xdata())}
+    assert {(50.0, True), (43.3, False)} <= places
+    segments = [segment for bars in axes.collections for segment in bars.get_segments() if len(segment)]
+    ends = sorted({round(float(x), 1) for segment in segments for x in segment[:, 0]})
+    assert ends == [4.0, 14.0, 30.2, 40.0, 57.2, 61.0]
+
+
+def test_a_score_of_one_seed_is_shown_without_an_interval(ledger_lines):
+    nan = float("nan")
+    line = ledger_lines[:1].assign(ours_low=nan, ours_high=nan, overlap="", protocol="grid, 10 of 100 steps", seeds=1)
+    figure = plots.comparison(line, ["#882255"])
+    figure.canvas.draw()
+    assert 50.0 in [float(shown.get_xdata()[0]) for shown in figure.axes[0].lines if len(shown.get_xdata())]
+    row = plots.comparison_table(line).splitlines()[-1]
+    assert "| 50.0 (no interval) |" in row and row.endswith("| grid, 10 of 100 steps |")
+
+
+def test_a_comparison_table_names_what_was_chosen_and_what_is_missing(ledger_lines):
+    header, _, first, second = plots.comparison_table(ledger_lines).splitlines()
+    assert "overlap" in header
+    assert first == "| PQN | 50.0 (40.0 to 61.0) | 43.3 (30.2 to 57.2) | α $10^{-3}$, κ $10^{-1}$, ℓ2 $10^{-5}$, norm before ReLU | yes |"
+    assert second == "| none yet | no result yet | 9.0 (4.0 to 14.0) |  |  |"

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: book test faults notebooks clean
+.PHONY: book test faults lint notebooks clean
 
 .venv/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -10,8 +10,14 @@ BIN = .venv/bin
 	$(BIN)/pip install --quiet --no-deps -e .
 	touch $@
 
-book: .venv/installed
-	$(BIN)/jupyter-book build . -W --keep-going
+# The site needs no torch: an environment of its own.
+.venv-book/installed: requirements-book.txt
+	$(PYTHON) -m venv .venv-book
+	.venv-book/bin/pip install --quiet -r requirements-book.txt
+	touch $@
+
+book: .venv-book/installed
+	.venv-book/bin/jupyter-book build . -W --keep-going
 
 test: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --durations=15 --nbval book/ tests/
@@ -20,9 +26,13 @@ test: .venv/installed
 faults: .venv/installed
 	FAULTS=full OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --durations=15 tests/faults
 
+lint: .venv/installed
+	$(BIN)/ruff check hanq tests
+	$(BIN)/ruff format --check hanq tests
+
 # Run every notebook and store its outputs; `make test` then compares against them.
 notebooks: .venv/installed
 	TQDM_DISABLE=1 $(BIN)/jupyter execute --inplace book/*.ipynb
 
 clean:
-	rm -rf _build .venv
+	rm -rf _build .venv .venv-book

@@ -1,9 +1,10 @@
-"""The command line: `python -m hanq list`, `reproduce table1 --env Pendulum`, `ledger --csv`, `seaquest`, `table5`, `bench`,
-`check-gpu`."""
+"""The command line, `hanq` or `python -m hanq`: repeat the paper's tables and figures, compare, train on Seaquest, time."""
 
 import argparse
 import signal
 import sys
+from importlib.metadata import version
+from pathlib import Path
 
 from hanq.atari import bench as atari_bench
 from hanq.atari import check_gpu, table5
@@ -23,22 +24,30 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments=None):
     """Run one command, whose exit status is 0 unless it says another; a bad argument ends with its message and 2, Ctrl-C with 130."""
-    parser = Parser(prog="python -m hanq", description=__doc__)
+    prog = "hanq" if Path(sys.argv[0]).stem == "hanq" else "python -m hanq"
+    parser = Parser(prog=prog, description=__doc__)
+    parser.add_argument("--version", action="version", version=f"hanq {version('hanq')}")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="the tables and figures that can be repeated")
-    reproduce = commands.add_parser("reproduce", help="run a table or figure; stop it at any time, start it again")
+
+    def command(name, example, help):
+        return commands.add_parser(name, help=help, description=f"{help}.", epilog=f"example: {prog} {name} {example}".strip())
+
+    command("list", "", "the tables and figures that can be repeated")
+    reproduce = command("reproduce", "table1 --env Pendulum --quick", "run a table or figure; stop it at any time, start it again")
     reproduce.add_argument("experiment", choices=[*protocol.EXPERIMENTS, "all"])
     reproduce.add_argument("--env", help="only the rows of this environment")
     reproduce.add_argument("--out", default="book/results", help="folder of the result files")
     reproduce.add_argument("--quick", action="store_true", help="a few seeds and steps, to try the command")
     reproduce.add_argument("--engine", choices=["auto", *ENGINES], default="auto")
-    compare = commands.add_parser("ledger", help="every score of the paper beside ours")
+    compare = command("ledger", "--csv > ledger.csv", "every score of the paper beside ours")
     compare.add_argument("--csv", action="store_true", help="as comma-separated values")
     compare.add_argument("--results", default="book/results", help="folder of the result files")
-    seaquest.add_arguments(commands.add_parser("seaquest", help="train on Seaquest's frames; stop it, start it again"))
-    table5.add_arguments(commands.add_parser("table5", help="the paper's Table 5 on Seaquest; stop it, start it again"))
-    check_gpu.add_arguments(commands.add_parser("check-gpu", help="whether a GPU trains rightly, and how long Table 5 will take"))
-    speed = commands.add_parser("bench", help="time the engines against what one would otherwise run")
+    seaquest.add_arguments(command("seaquest", "--algorithm HANQ --learning-rate 1e-4 --steps 1000",
+                                   "train on Seaquest's frames; stop it, start it again"))  # fmt: skip
+    table5.add_arguments(command("table5", "--row HANQ --learning-rate 1e-4 --seed 0 --steps 10000",
+                                 "the paper's Table 5 on Seaquest; stop it, start it again"))  # fmt: skip
+    check_gpu.add_arguments(command("check-gpu", "", "whether a GPU trains rightly, and how long Table 5 will take"))
+    speed = command("bench", "", "time the engines against what one would otherwise run")
     speed.add_argument("--atari", action="store_true", help="Seaquest's steps and frames a second instead")
     options = parser.parse_args(arguments)
     try:
@@ -88,6 +97,13 @@ RUN = {
 }
 RESUMED = ("reproduce", "seaquest", "table5")  # these save as they go
 
-if __name__ == "__main__":
+
+
+def console():
+    """What `hanq` and `python -m hanq` run."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what ends a job at its time limit: save as for Ctrl-C
     sys.exit(main())
+
+
+if __name__ == "__main__":
+    console()

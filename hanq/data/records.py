@@ -117,9 +117,9 @@ def provenance():
     """Where a result comes from: command, commit, versions, machine, date."""
     packages = ("torch", "numpy", "numba", "gymnasium", "xarray")
     program = Path(sys.argv[0])
-    module = f"-m {program.parent.name}" if program.name == "__main__.py" else program.name
+    names = {"__main__.py": f"python -m {program.parent.name}", "hanq": "hanq", "hanq.exe": "hanq"}
     return {
-        "command": " ".join(["python", module, *map(portable, sys.argv[1:])]),
+        "command": " ".join([names.get(program.name, f"python {program.name}"), *map(portable, sys.argv[1:])]),
         "commit": commit(),
         "python": platform.python_version(),
         "versions": json.dumps({package: version(package) for package in packages}),

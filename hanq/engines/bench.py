@@ -5,7 +5,7 @@ Pendulum; the least of several repetitions. Ratios come from one run on one mach
 """
 
 import importlib.util
-import resource
+import sys
 import time
 from dataclasses import replace
 from functools import partial
@@ -109,6 +109,16 @@ def table(data):
     return rows
 
 
+def most_memory():
+    """The most memory that this process has had, as text."""
+    if importlib.util.find_spec("resource") is None:
+        return "unknown to Windows"
+    import resource  # Unix only
+
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 if sys.platform != "darwin" else 2**10)
+    return f"{kilobytes / 2**20:.2f} GB"
+
+
 def main():
     """Print the table, the machine and the versions."""
     origin = records.provenance()
@@ -116,7 +126,7 @@ def main():
     print(f"python {origin['python']}, {origin['versions']}")
     data = collect("Pendulum", range(30))
     engine_microseconds(fused.FusedEngine, HANQ, data, 1_000, 20, hyper_lr=0.1)  # first: the peers take memory of their own
-    print(f"most memory, 1,000 agents of HANQ: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GB")
+    print(f"most memory, 1,000 agents of HANQ: {most_memory()}")
     print(COLUMNS.format("us per agent per gradient step", "peer", "fused", "ratio"))
     for what, peer, ours in table(data):
         ratio = "" if peer is None else f"{peer / ours:.1f}"

@@ -1,16 +1,30 @@
 """HANQ: deep Q-learning without a target network (Snyder and Wei), reproduced.
 
-    data = hanq.collect("Pendulum", seeds=range(30))
-    run = hanq.train(hanq.HANQ, data, learning_rate=10**-1.5, hyper_lr=0.1)
-    run.curves.score.mean("seed")
+data = hanq.collect("Pendulum", seeds=range(30))
+run = hanq.train(hanq.HANQ, data, learning_rate=10**-1.5, hyper_lr=0.1)
+run.curves.score.mean("seed")
 """
 
 from hanq.algorithm import DQN, DQN_L2N, DQN_LN, HANQ, PQN, SSANQ, SSAQ, Algorithm, Network
-from hanq.data.dataset import Dataset, collect, load_dataset
+from hanq.data.collection import collect
+from hanq.data.dataset import Dataset, load_dataset
 from hanq.training.run import Run, load_run
 from hanq.training.train import train
 
 __all__ = [
-    "DQN", "DQN_L2N", "DQN_LN", "HANQ", "PQN", "SSANQ", "SSAQ", "Algorithm", "Network",
-    "Dataset", "collect", "load_dataset", "Run", "load_run", "train",
-]  # fmt: skip
+    "DQN",
+    "DQN_L2N",
+    "DQN_LN",
+    "HANQ",
+    "PQN",
+    "SSANQ",
+    "SSAQ",
+    "Algorithm",
+    "Network",
+    "Dataset",
+    "collect",
+    "load_dataset",
+    "Run",
+    "load_run",
+    "train",
+]

@@ -42,10 +42,14 @@ def main(arguments=None):
     compare = command("ledger", "--csv > ledger.csv", "every score of the paper beside ours")
     compare.add_argument("--csv", action="store_true", help="as comma-separated values")
     compare.add_argument("--results", default="book/results", help="folder of the result files")
-    seaquest.add_arguments(command("seaquest", "--algorithm HANQ --learning-rate 1e-4 --steps 1000",
-                                   "train on Seaquest's frames; stop it, start it again"))  # fmt: skip
-    table5.add_arguments(command("table5", "--row HANQ --learning-rate 1e-4 --seed 0 --steps 10000",
-                                 "the paper's Table 5 on Seaquest; stop it, start it again"))  # fmt: skip
+    seaquest.add_arguments(
+        command("seaquest", "--algorithm HANQ --learning-rate 1e-4 --steps 1000", "train on Seaquest's frames; stop it, start it again")
+    )
+    table5.add_arguments(
+        command(
+            "table5", "--row HANQ --learning-rate 1e-4 --seed 0 --steps 10000", "the paper's Table 5 on Seaquest; stop it, start it again"
+        )
+    )
     check_gpu.add_arguments(command("check-gpu", "", "whether a GPU trains rightly, and how long Table 5 will take"))
     speed = command("bench", "", "time the engines against what one would otherwise run")
     speed.add_argument("--atari", action="store_true", help="Seaquest's steps and frames a second instead")
@@ -72,13 +76,7 @@ def run_experiments(options):
         wanted = options.env and environments.find(options.env).name
         names = [name for name in protocol.EXPERIMENTS if wanted in (None, *(job.environment for job in protocol.jobs(name)))]
     for name in names:
-        protocol.reproduce(
-            name,
-            options.out,
-            environment=options.env,
-            quick=options.quick,
-            engine=options.engine,
-        )
+        protocol.reproduce(name, options.out, environment=options.env, quick=options.quick, engine=options.engine)
 
 
 def show_ledger(options):
@@ -96,7 +94,6 @@ RUN = {
     "bench": lambda options: (atari_bench if options.atari else bench).main(),
 }
 RESUMED = ("reproduce", "seaquest", "table5")  # these save as they go
-
 
 
 def console():

@@ -205,9 +205,14 @@ def weight_step(network, agents, state, batch):
     params = params - state.learning_rate[:, None] * direction  # Eq. (6)
     target_params, target_rest = follow(state.target_params, state.target_rest, params, agents.target_rate[:, None])
     return state._replace(
-        gradient_step=count, params=params, target_params=target_params, target_rest=target_rest,
-        first_moment=first, second_moment=second, direction=direction,
-    )  # fmt: skip
+        gradient_step=count,
+        params=params,
+        target_params=target_params,
+        target_rest=target_rest,
+        first_moment=first,
+        second_moment=second,
+        direction=direction,
+    )
 
 
 def step(network, agents, state, batch, hypergradients):

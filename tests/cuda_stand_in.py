@@ -133,12 +133,20 @@ def installed():
         return outside
 
     functions = dict(
-        device=stand_in.device, graph=stand_in.graph, synchronize=stand_in.wait, CUDAGraph=lambda: Graph(stand_in),
-        Stream=stand_in.stream, current_stream=stand_in.stream, stream=lambda stream: stand_in.device(stream.device),
-        mem_get_info=lambda device: (stand_in.free, stand_in.total), empty_cache=lambda: None, device_count=lambda: 2,
-        get_device_name=lambda device: "a stand-in", reset_peak_memory_stats=lambda device: None,
+        device=stand_in.device,
+        graph=stand_in.graph,
+        synchronize=stand_in.wait,
+        CUDAGraph=lambda: Graph(stand_in),
+        Stream=stand_in.stream,
+        current_stream=stand_in.stream,
+        stream=lambda stream: stand_in.device(stream.device),
+        mem_get_info=lambda device: (stand_in.free, stand_in.total),
+        empty_cache=lambda: None,
+        device_count=lambda: 2,
+        get_device_name=lambda device: "a stand-in",
+        reset_peak_memory_stats=lambda device: None,
         max_memory_reserved=lambda device: stand_in.up,
-    )  # fmt: skip
+    )
     with pytest.MonkeyPatch.context() as patch, OnCpu(stand_in):
         for name, function in functions.items():
             patch.setattr(torch.cuda, name, function)

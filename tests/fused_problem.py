@@ -17,10 +17,13 @@ def transitions(obs_dim=3, actions=3, size=60, seeds=2):
     random = np.random.default_rng(0)
     observations, next_observations = random.normal(size=(2, seeds, size, obs_dim)).astype(np.float32)
     return SimpleNamespace(
-        observations=observations, actions=random.integers(actions, size=(seeds, size)),
-        rewards=random.normal(size=(seeds, size)).astype(np.float32), next_observations=next_observations,
-        terminated=random.random((seeds, size)) < 0.2, size=size,
-    )  # fmt: skip
+        observations=observations,
+        actions=random.integers(actions, size=(seeds, size)),
+        rewards=random.normal(size=(seeds, size)).astype(np.float32),
+        next_observations=next_observations,
+        terminated=random.random((seeds, size)) < 0.2,
+        size=size,
+    )
 
 
 def grid(learning_rate=1e-3, hyper_lr=(0.0, 0.1), target_rate=(1.0, 1e-2), weight_decay=(0.0, 1e-3)):

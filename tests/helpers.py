@@ -37,22 +37,26 @@ ALGORITHMS = {
     "w/o affine": replace(HANQ, norm_affine=False, predictor_norm="layer"),
     "PQN w/o affine, two layers": replace(hanq.PQN, hidden_features=W, norm_affine=False, hidden_layers=2),
     "detached": replace(HANQ, detached_predictor=True),
-    "detached, symmetric, norm first": replace(
-        HANQ, detached_predictor=True, symmetric=True, norm_first=True, predictor_norm="layer",
-    ),
+    "detached, symmetric, norm first": replace(HANQ, detached_predictor=True, symmetric=True, norm_first=True, predictor_norm="layer"),
     "rate last": replace(HANQ, rate_first=False),
     "rate last, semi": replace(HANQ, rate_first=False, hyperobjective="semi"),
     "raw": replace(HANQ, rate_form="raw"),
     "square": replace(HANQ, rate_form="square"),
-    "rate last, square, other Adam": replace(
-        HANQ, rate_first=False, rate_form="square", hyper_beta_2=0.9, hyper_second_moment=1e-3,
-    ),
+    "rate last, square, other Adam": replace(HANQ, rate_first=False, rate_form="square", hyper_beta_2=0.9, hyper_second_moment=1e-3),
     "HANQ, norm first, two layers": replace(HANQ, norm_first=True, hidden_layers=2),
     "everything else": hanq.Algorithm(
-        predictor="meta", positive_scale=False, predictor_bias=False, symmetric=True, main_norm="l2",
-        predictor_norm="layer", norm_first=True, hyperobjective="semi", hidden_layers=2, hidden_features=W,
+        predictor="meta",
+        positive_scale=False,
+        predictor_bias=False,
+        symmetric=True,
+        main_norm="l2",
+        predictor_norm="layer",
+        norm_first=True,
+        hyperobjective="semi",
+        hidden_layers=2,
+        hidden_features=W,
     ),
-}  # fmt: skip
+}
 
 
 def normal(generator, *shape):
@@ -82,11 +86,16 @@ def problem(algorithm, agents=3, seed=0):
 def float64_agents(**columns):
     """`Agents` for `reference.step` in float64; unnamed columns take hanq.train's defaults."""
     count = len(columns["learning_rate"])
-    defaults = dict(seeds=range(count), datasets=range(count), hyper_lr=[0.0] * count, target_rate=[1.0] * count,
-                    discount=[0.99] * count, weight_decay=[0.0] * count)  # fmt: skip
+    defaults = dict(
+        seeds=range(count),
+        datasets=range(count),
+        hyper_lr=[0.0] * count,
+        target_rate=[1.0] * count,
+        discount=[0.99] * count,
+        weight_decay=[0.0] * count,
+    )
     kinds = dict.fromkeys(("seeds", "datasets"), torch.int64)
-    columns = {name: torch.tensor(list(values), dtype=kinds.get(name, torch.float64))
-               for name, values in (defaults | columns).items()}  # fmt: skip
+    columns = {name: torch.tensor(list(values), dtype=kinds.get(name, torch.float64)) for name, values in (defaults | columns).items()}
     return Agents(**columns)
 
 
@@ -106,7 +115,9 @@ def logged(size=6, obs_dim=3, seeds=None):
     """Good arguments of from_arrays: plain lists and doubles, as a user has them."""
     rng, lead = np.random.default_rng(0), () if seeds is None else (seeds,)
     return dict(
-        observations=rng.normal(size=(*lead, size, obs_dim)), actions=np.broadcast_to(np.arange(size) % 3, (*lead, size)),
-        rewards=rng.normal(size=(*lead, size)), next_observations=rng.normal(size=(*lead, size, obs_dim)),
+        observations=rng.normal(size=(*lead, size, obs_dim)),
+        actions=np.broadcast_to(np.arange(size) % 3, (*lead, size)),
+        rewards=rng.normal(size=(*lead, size)),
+        next_observations=rng.normal(size=(*lead, size, obs_dim)),
         terminated=rng.random((*lead, size)) < 0.3,
-    )  # fmt: skip
+    )

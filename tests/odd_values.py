@@ -17,18 +17,47 @@ class Unspeakable:
 
 
 ODD = {  # what is no number, whichever argument it is given for
-    "text": "1", "bytes": b"1", "None": None, "bool": True, "NumPy's bool": np.True_, "tensor of bool": torch.tensor(True),
-    "NaN": nan, "infinity": inf, "huge": 10**5000, "minus huge": -(10**5000), "huge fraction": Fraction(10**5000), "Decimal": Decimal(1),
-    "complex": 1j, "date": np.datetime64("2020"), "missing": pandas.NA, "masked": np.ma.masked, "mapping": {"a": 1},
-    "no data": torch.tensor(1.0, device="meta"), "function": len, "nested": [[1]], "ragged": [[1], [1, 2]],
-    "masked list": np.ma.array([1, 2], mask=[False, True]), "NaN in a list": [nan], "huge in a list": [10**5000], "None in a list": [None],
-    "without words": Unspeakable(), "words in a list": [Unspeakable()], "long": ["a"] * 10**6, "long text": "a" * 10**6,
-}  # fmt: skip
+    "text": "1",
+    "bytes": b"1",
+    "None": None,
+    "bool": True,
+    "NumPy's bool": np.True_,
+    "tensor of bool": torch.tensor(True),
+    "NaN": nan,
+    "infinity": inf,
+    "huge": 10**5000,
+    "minus huge": -(10**5000),
+    "huge fraction": Fraction(10**5000),
+    "Decimal": Decimal(1),
+    "complex": 1j,
+    "date": np.datetime64("2020"),
+    "missing": pandas.NA,
+    "masked": np.ma.masked,
+    "mapping": {"a": 1},
+    "no data": torch.tensor(1.0, device="meta"),
+    "function": len,
+    "nested": [[1]],
+    "ragged": [[1], [1, 2]],
+    "masked list": np.ma.array([1, 2], mask=[False, True]),
+    "NaN in a list": [nan],
+    "huge in a list": [10**5000],
+    "None in a list": [None],
+    "without words": Unspeakable(),
+    "words in a list": [Unspeakable()],
+    "long": ["a"] * 10**6,
+    "long text": "a" * 10**6,
+}
 ONE = {  # what is 1
-    "int8": np.int8(1), "float16": np.float16(1), "longdouble": np.longdouble(1), "Fraction": Fraction(1), "0-d": np.array(1),
-    "tensor": torch.tensor(1), "gradients": torch.tensor(1.0, requires_grad=True), "bfloat16": torch.tensor(1.0).bfloat16(),
+    "int8": np.int8(1),
+    "float16": np.float16(1),
+    "longdouble": np.longdouble(1),
+    "Fraction": Fraction(1),
+    "0-d": np.array(1),
+    "tensor": torch.tensor(1),
+    "gradients": torch.tensor(1.0, requires_grad=True),
+    "bfloat16": torch.tensor(1.0).bfloat16(),
     "xarray": xarray.DataArray(1.0),
-}  # fmt: skip
+}
 
 
 def frame(values, kind=None):

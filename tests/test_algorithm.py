@@ -13,22 +13,52 @@ import hanq
 from hanq.algorithm import CHOICES, RANGES, Algorithm, Network
 
 algorithms = st.builds(
-    Algorithm, **{name: st.sampled_from(allowed) for name, allowed in CHOICES.items()}, hidden_features=st.integers(2, 9),
-    hyper_beta_2=st.floats(0, 1, exclude_max=True), hyper_second_moment=st.floats(0, 1e30),
-)  # fmt: skip
+    Algorithm,
+    **{name: st.sampled_from(allowed) for name, allowed in CHOICES.items()},
+    hidden_features=st.integers(2, 9),
+    hyper_beta_2=st.floats(0, 1, exclude_max=True),
+    hyper_second_moment=st.floats(0, 1e30),
+)
 prop = settings(deadline=None, derandomize=True, max_examples=150)
 
 BAD = [
-    ("predictor", "linear"), ("predictor", None), ("predictor", ["meta"]), ("main_norm", "batch"), ("main_norm", True),
-    ("predictor_norm", "L2"), ("hyperobjective", "full"), ("hidden_layers", 0), ("hidden_layers", 3),
-    ("hidden_layers", True), ("hidden_layers", 1.0), ("positive_scale", 1), ("predictor_bias", "yes"),
-    ("symmetric", None), ("norm_first", 0), ("hidden_features", 0), ("hidden_features", -4),
-    ("hidden_features", 128.0), ("hidden_features", True), ("hidden_features", "128"),
-    ("norm_affine", 1), ("norm_affine", None), ("detached_predictor", 0), ("detached_predictor", "no"), ("rate_first", 1),
-    ("rate_form", "root"), ("rate_form", None), ("hyper_beta_2", 1.0), ("hyper_beta_2", -0.1), ("hyper_beta_2", 0),
-    ("hyper_beta_2", float("nan")), ("hyper_beta_2", "0.9"), ("hyper_second_moment", -1e-8),
-    ("hyper_second_moment", float("inf")), ("hyper_second_moment", float("nan")), ("hyper_second_moment", 0),
-]  # fmt: skip
+    ("predictor", "linear"),
+    ("predictor", None),
+    ("predictor", ["meta"]),
+    ("main_norm", "batch"),
+    ("main_norm", True),
+    ("predictor_norm", "L2"),
+    ("hyperobjective", "full"),
+    ("hidden_layers", 0),
+    ("hidden_layers", 3),
+    ("hidden_layers", True),
+    ("hidden_layers", 1.0),
+    ("positive_scale", 1),
+    ("predictor_bias", "yes"),
+    ("symmetric", None),
+    ("norm_first", 0),
+    ("hidden_features", 0),
+    ("hidden_features", -4),
+    ("hidden_features", 128.0),
+    ("hidden_features", True),
+    ("hidden_features", "128"),
+    ("norm_affine", 1),
+    ("norm_affine", None),
+    ("detached_predictor", 0),
+    ("detached_predictor", "no"),
+    ("rate_first", 1),
+    ("rate_form", "root"),
+    ("rate_form", None),
+    ("hyper_beta_2", 1.0),
+    ("hyper_beta_2", -0.1),
+    ("hyper_beta_2", 0),
+    ("hyper_beta_2", float("nan")),
+    ("hyper_beta_2", "0.9"),
+    ("hyper_second_moment", -1e-8),
+    ("hyper_second_moment", float("inf")),
+    ("hyper_second_moment", float("nan")),
+    ("hyper_second_moment", 0),
+]
 
 
 @pytest.mark.parametrize(("field", "value"), BAD)
@@ -55,15 +85,28 @@ def test_one_feature_contradicts_a_normalisation_but_not_an_unused_one():
 
 def test_every_field_has_the_contracts_name_and_choices():
     assert [field.name for field in fields(Algorithm)] == [
-        "predictor", "positive_scale", "predictor_bias", "symmetric", "detached_predictor", "main_norm", "predictor_norm",
-        "norm_first", "norm_affine", "hyperobjective", "rate_first", "rate_form", "hyper_beta_2", "hyper_second_moment",
-        "hidden_layers", "hidden_features",
-    ]  # fmt: skip
+        "predictor",
+        "positive_scale",
+        "predictor_bias",
+        "symmetric",
+        "detached_predictor",
+        "main_norm",
+        "predictor_norm",
+        "norm_first",
+        "norm_affine",
+        "hyperobjective",
+        "rate_first",
+        "rate_form",
+        "hyper_beta_2",
+        "hyper_second_moment",
+        "hidden_layers",
+        "hidden_features",
+    ]
     assert set(CHOICES) | set(RANGES) | {"hidden_features"} == {field.name for field in fields(Algorithm)}
 
 
 def test_named_algorithms_are_the_papers():
-    assert hanq.DQN == Algorithm(predictor="none", main_norm="none", hidden_layers=1, hidden_features=128)
+    assert Algorithm(predictor="none", main_norm="none", hidden_layers=1, hidden_features=128) == hanq.DQN
     assert replace(hanq.DQN, main_norm="layer") == hanq.DQN_LN
     assert replace(hanq.DQN, main_norm="l2") == hanq.DQN_L2N
     assert replace(hanq.DQN_LN, norm_first=True) == hanq.PQN
@@ -77,8 +120,15 @@ def test_named_algorithms_are_the_papers():
 
 
 def test_fields_that_a_predictor_does_not_use_break_neither_equality_nor_hash():
-    unused = dict(positive_scale=False, predictor_bias=False, symmetric=True, predictor_norm="layer", norm_first=True,
-                  norm_affine=False, detached_predictor=True)  # fmt: skip
+    unused = dict(
+        positive_scale=False,
+        predictor_bias=False,
+        symmetric=True,
+        predictor_norm="layer",
+        norm_first=True,
+        norm_affine=False,
+        detached_predictor=True,
+    )
     same = replace(hanq.DQN, **unused)
     assert same == hanq.DQN and hash(same) == hash(hanq.DQN)
     l2 = replace(hanq.HANQ, main_norm="l2")
@@ -90,10 +140,24 @@ def test_fields_that_a_predictor_does_not_use_break_neither_equality_nor_hash():
 
 
 def test_fields_that_are_used_do_break_equality():
-    for field, value in dict(positive_scale=False, predictor_bias=False, symmetric=True, predictor_norm="none",
-                             main_norm="l2", norm_first=True, hyperobjective="semi", hidden_layers=2,
-                             hidden_features=64, predictor="direct", norm_affine=False, detached_predictor=True,
-                             rate_first=False, rate_form="raw", hyper_beta_2=0.9, hyper_second_moment=1e-8).items():  # fmt: skip
+    for field, value in dict(
+        positive_scale=False,
+        predictor_bias=False,
+        symmetric=True,
+        predictor_norm="none",
+        main_norm="l2",
+        norm_first=True,
+        hyperobjective="semi",
+        hidden_layers=2,
+        hidden_features=64,
+        predictor="direct",
+        norm_affine=False,
+        detached_predictor=True,
+        rate_first=False,
+        rate_form="raw",
+        hyper_beta_2=0.9,
+        hyper_second_moment=1e-8,
+    ).items():
         assert replace(hanq.HANQ, **{field: value}) != hanq.HANQ, field
     assert replace(hanq.DQN_LN, norm_first=True) != hanq.DQN_LN
     in_predictor = replace(hanq.HANQ, main_norm="none", predictor_norm="layer")

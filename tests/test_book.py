@@ -26,8 +26,18 @@ def source(cell):
 
 
 def test_there_are_notebooks():
-    chapters = {"intro", "q-learning", "asymmetry", "normalization", "hypergradients", "hanq", "ablations", "seaquest",
-                "open-points", "reproduction"}  # fmt: skip
+    chapters = {
+        "intro",
+        "q-learning",
+        "asymmetry",
+        "normalization",
+        "hypergradients",
+        "hanq",
+        "ablations",
+        "seaquest",
+        "open-points",
+        "reproduction",
+    }
     assert {path.stem for path in NOTEBOOKS} >= chapters
 
 
@@ -91,6 +101,8 @@ def test_a_notebook_alone_in_an_empty_folder_fetches_the_book_and_runs(tmp_path)
     assert finished.returncode == 0, finished.stderr[-3000:]
     assert (tmp_path / "hanq-book" / "hanq").is_dir()
     again, stored = cells(tmp_path / "done.ipynb"), cells(TOP / "book" / "intro.ipynb")
-    texts = [[output["data"]["text/markdown"] for cell in code for output in cell["outputs"]
-              if "text/markdown" in output.get("data", {})] for code in (again, stored)]  # fmt: skip
+    texts = [
+        [output["data"]["text/markdown"] for cell in code for output in cell["outputs"] if "text/markdown" in output.get("data", {})]
+        for code in (again, stored)
+    ]
     assert texts[0] == texts[1] != []

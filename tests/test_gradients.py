@@ -21,8 +21,7 @@ close = dict(rtol=1e-9, atol=1e-11)
 def test_losses_are_those_of_a_plain_network(algorithm):
     network, params, target_params, batch, discount = problem(algorithm)
     each = [
-        plain_loss(network, params[i], target_params[i], reference.Batch(*(x[i] for x in batch)), discount[i])
-        for i in range(len(params))
+        plain_loss(network, params[i], target_params[i], reference.Batch(*(x[i] for x in batch)), discount[i]) for i in range(len(params))
     ]
     torch.testing.assert_close(losses(network, params, target_params, batch, discount), torch.stack(each), **close)
 
@@ -30,9 +29,7 @@ def test_losses_are_those_of_a_plain_network(algorithm):
 @every_algorithm
 def test_q_values_are_those_of_a_plain_network(algorithm):
     network, params, _, batch, _ = problem(algorithm)
-    q = reference.q_values(
-        network, network.views(params), reference.hidden(network, network.views(params), batch.observations)
-    )
+    q = reference.q_values(network, network.views(params), reference.hidden(network, network.views(params), batch.observations))
     for i in range(len(params)):
         plain, _ = q_and_prediction(algorithm, unflatten(network, params[i]), batch.observations[i])
         torch.testing.assert_close(q[i], plain, **close)

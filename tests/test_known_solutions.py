@@ -20,8 +20,11 @@ GOAL = {  # the same walk ends, once, with a reward of 1; every step costs 0.1
     (s, a): ((1.0 if s == 2 and a else -0.1), (s + 1 if a else 0), bool(s == 2 and a)) for s in range(3) for a in (0, 1)
 }
 TRAP = {  # a tempting reward that ends everything, against a small one for ever
-    (0, 0): (2.0, 1, True), (0, 1): (1.0, 0, False), (1, 0): (5.0, 1, False), (1, 1): (5.0, 1, False),
-}  # fmt: skip
+    (0, 0): (2.0, 1, True),
+    (0, 1): (1.0, 0, False),
+    (1, 0): (5.0, 1, False),
+    (1, 1): (5.0, 1, False),
+}
 PROBLEMS = {"chain": CHAIN, "goal": GOAL, "trap": TRAP}
 
 

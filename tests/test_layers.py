@@ -56,8 +56,21 @@ def test_importing_the_package_loads_no_emulator():
 
 
 def test_the_package_gives_what_the_contract_names():
-    for name in ("Algorithm", "DQN", "DQN_LN", "DQN_L2N", "SSAQ", "SSANQ", "HANQ", "PQN", "collect", "Dataset",
-                 "load_dataset", "train", "load_run"):  # fmt: skip
+    for name in (
+        "Algorithm",
+        "DQN",
+        "DQN_LN",
+        "DQN_L2N",
+        "SSAQ",
+        "SSANQ",
+        "HANQ",
+        "PQN",
+        "collect",
+        "Dataset",
+        "load_dataset",
+        "train",
+        "load_run",
+    ):
         assert name in hanq.__all__ and hasattr(hanq, name)
 
 

@@ -37,9 +37,15 @@ def assert_equals_plain(network, agents, params, batches, target_rates, toleranc
     states = trained(network, agents, params, batches)
     for i, target_rate in enumerate(target_rates):
         plain = plain_training(
-            network, params[i], [member(batch, i) for batch in batches], agents.learning_rate[i].item(),
-            agents.discount[i], target_rate, agents.hyper_lr[i].item(), agents.weight_decay[i].item(),
-        )  # fmt: skip
+            network,
+            params[i],
+            [member(batch, i) for batch in batches],
+            agents.learning_rate[i].item(),
+            agents.discount[i],
+            target_rate,
+            agents.hyper_lr[i].item(),
+            agents.weight_decay[i].item(),
+        )
         for state, (theta, rate) in zip(states, plain, strict=True):
             torch.testing.assert_close(state.params[i], theta, **tolerance)
             assert state.learning_rate[i].item() == pytest.approx(rate, rel=tolerance["rtol"] / 10)
@@ -75,7 +81,6 @@ def test_raw_and_square_rates_cross_zero_as_in_plain_agents():
             moved = agents.hyper_lr * first.abs() / (1 - 0.9**count) / (second / (1 - 0.999**count)).sqrt()
             before = torch.cat([agents.learning_rate[None], rates[:-1]])
             assert torch.isclose(rates.sqrt() + before.sqrt(), moved, rtol=1e-5).any()
-
 
 
 CLOSED = {  # rate, kappa, Adam's direction -> the next rate
@@ -114,9 +119,7 @@ def slope_by_differences(network, before, direction, batch, discount, rate, targ
 def test_where_the_rate_moves_last_its_slope_is_that_of_the_same_minibatch_in_the_rate_just_used(objective):
     """By finite differences; the semi-gradient bootstraps from the target network after its update."""
     network, params, _, _, discount = problem(replace(HANQ, hyperobjective=objective, rate_first=False, rate_form="raw"))
-    agents = float64_agents(
-        learning_rate=[1e-2, 3e-2, 1e-3], hyper_lr=[1e-3] * 3, target_rate=[1.0, 0.3, 0.5], discount=discount.tolist()
-    )
+    agents = float64_agents(learning_rate=[1e-2, 3e-2, 1e-3], hyper_lr=[1e-3] * 3, target_rate=[1.0, 0.3, 0.5], discount=discount.tolist())
     first, second = (random_batch(torch.Generator().manual_seed(seed), 3) for seed in (6, 7))
     before = step(network, agents, first_state(params, agents), first, True)
     after = step(network, agents, before, second, True)
@@ -232,8 +235,19 @@ def test_a_frozen_scale_of_1_equals_dqn(algorithm):
 @pytest.mark.parametrize("name", ["DQN", "HANQ"])
 def test_hanq_train_is_the_plain_agent_on_its_own_seeds_data_and_minibatches(name):
     data = small_pendulum()
-    run = hanq.train(ALGORITHMS[name], data, learning_rate=[1e-2, 1e-3], hyper_lr=0.05, target_rate=0.5, discount=0.9,
-                     gradient_steps=15, eval_every=15, batch_size=16, eval_episodes=1, **TORCH)  # fmt: skip
+    run = hanq.train(
+        ALGORITHMS[name],
+        data,
+        learning_rate=[1e-2, 1e-3],
+        hyper_lr=0.05,
+        target_rate=0.5,
+        discount=0.9,
+        gradient_steps=15,
+        eval_every=15,
+        batch_size=16,
+        eval_episodes=1,
+        **TORCH,
+    )
     for position, seed in enumerate(data.seeds):
         indices = minibatch([seed], np.arange(1, 16), data.size, 16)[:, 0]
         logged = Batch(*(torch.as_tensor(getattr(data, field)[position]) for field in Batch._fields))

@@ -63,8 +63,10 @@ def main():
         print(f"random play: {TRANSITIONS / seconds:.0f} agent steps a second of one core's time, 4 frames each")
         gflops = matmul_gflops(device)
         gflop = step_gflop(seaquest_network(HANQ, game.SEAQUEST.actions), BATCH)
-        print(f"matrix product: {gflops:.0f} GFLOP/s; a step of batch {BATCH} is {gflop:.1f} GFLOP: "
-              f"at most {gflops / gflop:.1f} steps a second")  # fmt: skip
+        print(
+            f"matrix product: {gflops:.0f} GFLOP/s; a step of batch {BATCH} is {gflop:.1f} GFLOP: "
+            f"at most {gflops / gflop:.1f} steps a second"
+        )
         print(LINE.format("gradient steps a second, of all agents together", "steps", "GFLOP/s"))
         for name, algorithm, agents in (("DQN-LN", DQN_LN, 1), ("HANQ", HANQ, 1), ("HANQ, 4 agents side by side", HANQ, 4)):
             rate = agents * steps_a_second(*population(algorithm, data, device, agents))

@@ -18,7 +18,7 @@ from hanq.atari.evaluation import Evaluation
 from hanq.atari.network import FRAMES
 from hanq.atari.training import PRECISIONS, SHARE_OF_MEMORY, SeaquestEngine, find_device
 from hanq.data import records
-from hanq.data.dataset import positive_integer
+from hanq.data.arguments import positive_integer
 from hanq.engines.population import initial_state
 from hanq.engines.torch_engine import DEVICES, to_numpy
 from hanq.reproduction import paper
@@ -78,8 +78,10 @@ def distance(ours, theirs, start):
 def parity(data, device):
     """Whether each kind of algorithm in Table 5 comes to the CPU's weights, one after another."""
     print("distance from the CPU's weights, in units of how far they moved, after " + ", ".join(f"{end}" for end in ENDS) + " steps")
-    kinds = {name: (*row.algorithms, dict(target_rate=paper.ATARI_TARGET_RATES[0]) if "target_rate" in row.settings else {})
-             for name, row in table5.ROWS.items()}  # fmt: skip
+    kinds = {
+        name: (*row.algorithms, dict(target_rate=paper.ATARI_TARGET_RATES[0]) if "target_rate" in row.settings else {})
+        for name, row in table5.ROWS.items()
+    }
     for name, (algorithm, rates) in (kinds | {"HANQ, hyper_lr 0.1": (HANQ, dict(hyper_lr=0.1))}).items():
         (here, start), (there, _) = (small_engine(algorithm, data, torch.device(one), **rates) for one in ("cpu", device))
         ours = theirs = start
@@ -146,8 +148,10 @@ def say_memory(data, device, memory):
     of_agents = np.polyval(np.polyfit(list(memory), list(memory.values()), min(1, len(memory) - 1)), most)
     _, total = torch.cuda.mem_get_info(device)
     fits = bool(of_frames < SHARE_OF_MEMORY * total and of_frames + of_agents < total)
-    print(f"{most} agents take {of_agents / 1e9:.1f} GB, frames of {seeds} seeds {of_frames / 1e9:.1f} GB: together that {FITS[fits]} "
-          f"into {total / 1e9:.1f} GB, of which frames may take {SHARE_OF_MEMORY:.0%}")  # fmt: skip
+    print(
+        f"{most} agents take {of_agents / 1e9:.1f} GB, frames of {seeds} seeds {of_frames / 1e9:.1f} GB: together that {FITS[fits]} "
+        f"into {total / 1e9:.1f} GB, of which frames may take {SHARE_OF_MEMORY:.0%}"
+    )
 
 
 def evaluation_seconds(data, device, agents):
@@ -172,5 +176,7 @@ def say_hours(speed, of_evaluation):
     for precision in speed[most]:
         of_step = {agents: 1 / found[precision] for agents, found in speed.items()}
         seconds = [np.interp(agents, list(of_step), list(of_step.values())) * max(1, agents / most) for agents in rows]
-        print(f"Table 5 in {precision}: {rates * steps * sum(seconds) / 3600:,.0f} hours of gradient steps, "
-              f"and at most {evaluations * of_evaluation / 3600:,.0f} of evaluation")  # fmt: skip
+        print(
+            f"Table 5 in {precision}: {rates * steps * sum(seconds) / 3600:,.0f} hours of gradient steps, "
+            f"and at most {evaluations * of_evaluation / 3600:,.0f} of evaluation"
+        )

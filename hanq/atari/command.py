@@ -20,17 +20,14 @@ ALGORITHMS = {  # the rows of Table 5, and PQN: DQN-LN with its LayerNorm before
     "HANQ-without-metapredictor": replace(HANQ, predictor="direct"),
 }
 AXES = {"learning_rate": None, "hyper_lr": 0.0, "target_rate": 1.0, "discount": 0.99}  # and what need not be said
-COUNTS = {"gradient_steps": 1_000_000, "batch_size": 128, "eval_every": Usual(10_000), "eval_episodes": 10,
-          "eval_steps": SEAQUEST.horizon}  # fmt: skip
+COUNTS = {"gradient_steps": 1_000_000, "batch_size": 128, "eval_every": Usual(10_000), "eval_episodes": 10, "eval_steps": SEAQUEST.horizon}
 
 
 def add_arguments(parser):
     """The command's own arguments, on an argparse parser."""
     parser.add_argument("--algorithm", choices=ALGORITHMS, required=True)
     for name, default in AXES.items():
-        parser.add_argument(
-            option(name), type=float, nargs="+", required=default is None, default=[default], help="one or several"
-        )
+        parser.add_argument(option(name), type=float, nargs="+", required=default is None, default=[default], help="one or several")
     add_training_arguments(parser, seeds=[0])
     parser.add_argument("--out", default="seaquest", help="folder of the frames, checkpoints, logs and results")
 
@@ -59,8 +56,10 @@ def run(options):
     path = as_path("out", options.out) / f"{file_name(options.algorithm, rates, options)}.nc"
     found = trained(path, ALGORITHMS[options.algorithm], rates, options)
     best = found.curves.score.isel(gradient_step=-1).mean("seed").max().item()
-    print(f"{path}: a score of {best:.1f} after {found.curves.gradient_step[-1]:.0f} gradient steps, "
-          f"mean of {len(options.seed)} seeds and {options.eval_episodes} games, best of the grid")  # fmt: skip
+    print(
+        f"{path}: a score of {best:.1f} after {found.curves.gradient_step[-1]:.0f} gradient steps, "
+        f"mean of {len(options.seed)} seeds and {options.eval_episodes} games, best of the grid"
+    )
 
 
 def trained(path, algorithm, rates, options):
@@ -77,9 +76,16 @@ def trained(path, algorithm, rates, options):
             return found
         data = collected(path.parent / "frames", tuple(options.seed), options.transitions)
         found = training.train(
-            algorithm, data, **rates, **{name: asked[name] for name in COUNTS}, device=options.device, precision=options.precision,
-            compiled=options.compile, checkpoint=path.with_name(f"{path.stem}.checkpoint"), log=path.with_name(f"{path.stem}.csv"),
-        )  # fmt: skip
+            algorithm,
+            data,
+            **rates,
+            **{name: asked[name] for name in COUNTS},
+            device=options.device,
+            precision=options.precision,
+            compiled=options.compile,
+            checkpoint=path.with_name(f"{path.stem}.checkpoint"),
+            log=path.with_name(f"{path.stem}.csv"),
+        )
         found.save(path)
         return found
 
@@ -90,8 +96,14 @@ def asked_for(algorithm, rates, options):
     counts = checked_counts(**{name: getattr(options, name) for name in COUNTS})
     for name, values in rates.items():
         axis(name, values)
-    return counts | {"algorithm": algorithm.canonical(), "settings": rates, "seeds": options.seed, "environment": SEAQUEST.name,
-                     "transitions": options.transitions, "precision": options.precision}  # fmt: skip
+    return counts | {
+        "algorithm": algorithm.canonical(),
+        "settings": rates,
+        "seeds": options.seed,
+        "environment": SEAQUEST.name,
+        "transitions": options.transitions,
+        "precision": options.precision,
+    }
 
 
 def finished(path, asked):
@@ -120,6 +132,9 @@ def file_name(label, rates, options):
     for name, usual in (AXES | {"seed": None}).items():
         if numbers[name] != [usual]:
             parts.append(name + "=" + ",".join(f"{value:g}" for value in numbers[name]))
-    parts += [f"{name}={getattr(options, name)}" for name, usual in {"transitions": 100_000, "precision": "float32"}.items()
-              if getattr(options, name) != usual]  # fmt: skip
+    parts += [
+        f"{name}={getattr(options, name)}"
+        for name, usual in {"transitions": 100_000, "precision": "float32"}.items()
+        if getattr(options, name) != usual
+    ]
     return "-".join(parts)

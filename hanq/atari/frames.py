@@ -202,8 +202,10 @@ def check_length(frames_path, index):
     """ValueError where the frames that an index speaks of are not all there."""
     there = frames_path.stat().st_size // FRAME_BYTES
     if there < index.attrs["frames"]:
-        raise ValueError(f"path={str(frames_path)!r} is truncated or missing, with {there} frames of {index.attrs['frames']}: "
-                         "delete it and the .nc file beside it, then collect again")  # fmt: skip
+        raise ValueError(
+            f"path={str(frames_path)!r} is truncated or missing, with {there} frames of {index.attrs['frames']}: "
+            "delete it and the .nc file beside it, then collect again"
+        )
 
 
 def frames_checksum(frames_path):
@@ -222,8 +224,10 @@ def load(path):
     if not index.attrs["frames_sha256"]:
         raise ValueError(f"path={str(path)!r} is unfinished: call collect to go on with it")
     if not frames_path.exists() or frames_checksum(frames_path) != index.attrs["frames_sha256"]:
-        raise ValueError(f"path={str(frames_path)!r} is missing, truncated or damaged, by the checksum in the .nc file "
-                         "beside it: delete both, then collect again")  # fmt: skip
+        raise ValueError(
+            f"path={str(frames_path)!r} is missing, truncated or damaged, by the checksum in the .nc file "
+            "beside it: delete both, then collect again"
+        )
     columns = {name: index[name].values for name in TYPES}
     frames = np.memmap(frames_path, np.uint8, "c").reshape(-1, SIDE, SIDE)  # copy on write, so that torch takes it
     provenance = json.loads(index.attrs["provenance"])

@@ -31,9 +31,18 @@ SEAQUEST = Environment("Seaquest", NO_DYNAMICS, "SeaquestNoFrameskip-v4", 4 * 84
 def make(games, horizon=SEAQUEST.horizon, threads=1):
     """That many games at a time, each cut off `horizon` actions after its start; rewards are the game's own."""
     return AtariVectorEnv(
-        "seaquest", games, num_threads=threads, stack_num=1, frameskip=4, noop_max=30, repeat_action_probability=0.0,
-        max_num_frames_per_episode=4 * (horizon + len(START)), reward_clipping=False, episodic_life=False, use_fire_reset=False,
-    )  # fmt: skip
+        "seaquest",
+        games,
+        num_threads=threads,
+        stack_num=1,
+        frameskip=4,
+        noop_max=30,
+        repeat_action_probability=0.0,
+        max_num_frames_per_episode=4 * (horizon + len(START)),
+        reward_clipping=False,
+        episodic_life=False,
+        use_fire_reset=False,
+    )
 
 
 def start(env, seeds=None):

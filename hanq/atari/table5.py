@@ -130,14 +130,14 @@ def combined(runs):
     """
     curves = xarray.concat([run.curves for run in runs], "learning_rate")
     trainings = [
-        {name: run.curves.attrs[name] for name in ORIGIN if name in run.curves.attrs}
-        | {"learning_rate": run.curves.learning_rate.item()}
+        {name: run.curves.attrs[name] for name in ORIGIN if name in run.curves.attrs} | {"learning_rate": run.curves.learning_rate.item()}
         for run in runs
     ]
     curves.attrs = runs[-1].curves.attrs | {
-        "protocol": "grid", "trainings": json.dumps(trainings),
+        "protocol": "grid",
+        "trainings": json.dumps(trainings),
         "wall_seconds": round(sum(training["wall_seconds"] for training in trainings), 3),
-    }  # fmt: skip
+    }
     return curves
 
 

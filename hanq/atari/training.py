@@ -82,9 +82,12 @@ def frames_on(dataset, device):
         torch.cuda.empty_cache()  # what earlier trainings have freed is free
         size, (free, _) = sum(pictures.nbytes for pictures in frames), torch.cuda.mem_get_info(device)
         if size > SHARE_OF_MEMORY * free:
-            warnings.warn(f"the frames take {size / 1e9:.1f} GB and {device} has {free / 1e9:.1f} GB free, of which they may take "
-                          f"{SHARE_OF_MEMORY:.0%}: they stay on disk, and steps go without a CUDA graph, which is slow; "
-                          "use fewer seeds at a time", stacklevel=2)  # fmt: skip
+            warnings.warn(
+                f"the frames take {size / 1e9:.1f} GB and {device} has {free / 1e9:.1f} GB free, of which they may take "
+                f"{SHARE_OF_MEMORY:.0%}: they stay on disk, and steps go without a CUDA graph, which is slow; "
+                "use fewer seeds at a time",
+                stacklevel=2,
+            )
             return None
         kept[device] = [pictures.to(device) for pictures in frames]
     return kept[device]
@@ -113,10 +116,25 @@ def precision_of(precision, device):
 
 @set_aside()
 def train(
-    algorithm, dataset, *, learning_rate, hyper_lr=0.0, target_rate=1.0, discount=0.99,
-    gradient_steps=1_000_000, batch_size=128, eval_every=Usual(10_000), eval_episodes=10, eval_steps=SEAQUEST.horizon,
-    device="auto", precision="float32", compiled=False, checkpoint=None, log=None, progress=True,
-):  # fmt: skip
+    algorithm,
+    dataset,
+    *,
+    learning_rate,
+    hyper_lr=0.0,
+    target_rate=1.0,
+    discount=0.99,
+    gradient_steps=1_000_000,
+    batch_size=128,
+    eval_every=Usual(10_000),
+    eval_episodes=10,
+    eval_steps=SEAQUEST.horizon,
+    device="auto",
+    precision="float32",
+    compiled=False,
+    checkpoint=None,
+    log=None,
+    progress=True,
+):
     """Train one agent for every seed and every point of the grid, side by side.
 
     Side by side their convolutions are grouped ones, which on a CPU take longer than one agent after the other: there,
@@ -135,8 +153,9 @@ def train(
         raise TypeError(f"algorithm={algorithm!r} is not an Algorithm: use hanq.DQN_LN, hanq.HANQ, ...")
     if not isinstance(dataset, FrameDataset):
         raise TypeError(f"dataset={dataset!r} is not a FrameDataset: use hanq.atari.frames.collect")
-    counts = checked_counts(gradient_steps=gradient_steps, batch_size=batch_size, eval_every=eval_every,
-                            eval_episodes=eval_episodes, eval_steps=eval_steps)  # fmt: skip
+    counts = checked_counts(
+        gradient_steps=gradient_steps, batch_size=batch_size, eval_every=eval_every, eval_episodes=eval_episodes, eval_steps=eval_steps
+    )
     device, log = find_device(device, precision), log if log is None else files.as_path("log", log)
     values = dict(zip(GRID, (learning_rate, hyper_lr, target_rate, discount, 0.0), strict=True))
     axes = {name: axis(name, value) for name, value in values.items()} | {"seed": dataset.seeds}
@@ -161,8 +180,9 @@ def train(
             return evaluation(state)
 
     with files.locked("checkpoint", checkpoint) as checkpoint, progress_bar(counts["gradient_steps"], progress) as bar:
-        state, history, wall_seconds = segments(engine, initial_state(network, agents), measure, counts, bar, checkpoint,
-                                            described, CHECKPOINT_SECONDS, report)  # fmt: skip
+        state, history, wall_seconds = segments(
+            engine, initial_state(network, agents), measure, counts, bar, checkpoint, described, CHECKPOINT_SECONDS, report
+        )
     return Run(network, curves_of(history, wall_seconds), labelled_parameters(axes, state.params))
 
 

@@ -137,8 +137,10 @@ def lost_digits(name, values):
         same = np.flatnonzero(rounded[1:] == rounded[:-1])
         if len(same) > 0:
             one, other = (int(value) for value in large[same[0] : same[0] + 2])
-            raise ValueError(f"{name} holds {one} and {other}, which are one number in float32: use numbers up to {EXACT[0]}, "
-                             "such as differences, or float32 where that is meant")  # fmt: skip
+            raise ValueError(
+                f"{name} holds {one} and {other}, which are one number in float32: use numbers up to {EXACT[0]}, "
+                "such as differences, or float32 where that is meant"
+            )
         for value, single in zip(large.tolist(), rounded.tolist(), strict=True):
             if value != single:
                 return int(value)

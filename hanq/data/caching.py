@@ -9,7 +9,7 @@ import io
 import os
 import pickle
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, NullCache
@@ -98,10 +98,8 @@ class Cache(FunctionCache):
             return super().load_overload(signature, target_context)
         except Exception as error:  # unpickling what is damaged can raise anything
             say(f"the cache of compiled code in {self.cache_path!r} cannot be used, so code is compiled anew ({error})")
-        try:
+        with suppress(OSError):  # saving says so
             self.flush()  # else saving would read the same again
-        except OSError:
-            pass  # saving says so
         return None
 
     def save_overload(self, signature, code):

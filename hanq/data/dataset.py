@@ -1,4 +1,4 @@
-"""Offline data: collect it through Gymnasium, or take a user's own; load, save, check.
+"""Offline data: a user's own, or what `collection` makes; load, save, check.
 
 A `Dataset` holds one dataset of logged transitions a seed, all of one size.
 """
@@ -13,8 +13,6 @@ import xarray
 
 from hanq.data import environments, records
 from hanq.data.arguments import array, check_seeds, lost_digits, positive_integer, shown
-from hanq.data.environments import PENDULUM
-from hanq.data.generator import BEHAVIOUR, integer
 from hanq.data.settings import set_aside
 
 DIMS = {
@@ -25,9 +23,7 @@ DIMS = {
     "terminated": ("seed", "transition"),
 }
 MOST_ACTIONS = 2**24  # the fused engine keeps an action beside its observations, in float32
-LARGEST_SIZE = 2**32  # of a dataset, see `generator.to_integer`
-TYPES = {"observations": "float32", "actions": "int64", "rewards": "float32",
-         "next_observations": "float32", "terminated": "bool"}  # fmt: skip
+TYPES = {"observations": "float32", "actions": "int64", "rewards": "float32", "next_observations": "float32", "terminated": "bool"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +69,19 @@ class Dataset:
 
     @classmethod
     @set_aside()
-    def from_arrays(cls, observations, actions, rewards, next_observations, terminated, *,
-                    environment=None, action_count=None, seeds=None, provenance=None):  # fmt: skip
+    def from_arrays(
+        cls,
+        observations,
+        actions,
+        rewards,
+        next_observations,
+        terminated,
+        *,
+        environment=None,
+        action_count=None,
+        seeds=None,
+        provenance=None,
+    ):
         """A dataset of a user's own logged transitions.
 
         observations, next_observations: (size, obs_dim), or (seeds, size, obs_dim) for several
@@ -87,8 +94,9 @@ class Dataset:
         Raises ValueError naming the argument for wrong shapes, NaN, masked or missing numbers, actions out of
         range, and integers that float32 cannot tell apart; warns of those that it rounds.
         """
-        given = dict(observations=observations, actions=actions, rewards=rewards,
-                     next_observations=next_observations, terminated=terminated)  # fmt: skip
+        given = dict(
+            observations=observations, actions=actions, rewards=rewards, next_observations=next_observations, terminated=terminated
+        )
         arrays = {name: _checked(name, value) for name, value in given.items()}
         if arrays["observations"].ndim == 2:
             arrays = {name: value[None] for name, value in arrays.items()}
@@ -98,8 +106,7 @@ class Dataset:
         provenance = _plain({} if provenance is None else provenance)
         seeds = check_seeds(np.arange(len(arrays["actions"])) if seeds is None else seeds, len(arrays["actions"]))
         arrays = {name: np.array(value, TYPES[name], order="C") for name, value in arrays.items()}  # copies
-        return cls(**arrays, seeds=seeds, environment=environment, action_count=action_count,
-                   provenance=provenance)  # fmt: skip
+        return cls(**arrays, seeds=seeds, environment=environment, action_count=action_count, provenance=provenance)
 
     def sel(self, seeds):
         """The datasets of these seeds, in this order.
@@ -117,8 +124,12 @@ class Dataset:
     def to_xarray(self):
         """The same as labelled arrays, with the provenance in the attributes."""
         variables = {name: (dims, getattr(self, name)) for name, dims in DIMS.items()}
-        attrs = {"kind": "dataset", "environment": self.environment or "", "action_count": self.action_count,
-                 "provenance": json.dumps(self.provenance)}  # fmt: skip
+        attrs = {
+            "kind": "dataset",
+            "environment": self.environment or "",
+            "action_count": self.action_count,
+            "provenance": json.dumps(self.provenance),
+        }
         return xarray.Dataset(variables, {"seed": self.seeds}, attrs)
 
     def save(self, path):
@@ -133,58 +144,12 @@ def load_dataset(path):
         raise ValueError(f"path={str(path)!r} holds no dataset but a {stored.attrs.get('kind', 'file of another kind')}")
     arrays = {name: stored[name].values for name in DIMS}
     return Dataset.from_arrays(
-        **arrays, seeds=stored["seed"].values, environment=stored.attrs["environment"] or None,
-        action_count=int(stored.attrs["action_count"]), provenance=json.loads(stored.attrs["provenance"]),
-    )  # fmt: skip
-
-
-@set_aside()
-def collect(environment, seeds, *, size=None, episode_length=None, initial_velocity=None):
-    """Offline data from uniformly random actions, one dataset a seed (section 11).
-
-    environment: "Pendulum" (torques -2, 0, 2), "Acrobot" or "CartPole". seeds: integers from 0.
-    size: transitions a seed, default 1,000 for Pendulum and 10,000 for the others.
-    episode_length: steps until an episode is cut off, default the environment's own limit
-    (200 for Pendulum, 500 for the others).
-    initial_velocity: Pendulum only. Episodes start at an angle within [-pi, pi] and a velocity
-    within [-initial_velocity, initial_velocity], both uniform; default 8, every state there is.
-    The paper leaves both open: see the book's chapter on what reproduces.
-
-    Returns a `Dataset` of len(seeds) datasets. Raises ValueError naming a bad argument.
-    """
-    known = environments.find(environment)
-    seeds = check_seeds(seeds)
-    size = positive_integer("size", known.dataset_size if size is None else size, LARGEST_SIZE)
-    episode_length = positive_integer("episode_length", known.horizon if episode_length is None else episode_length)
-    if known.code == PENDULUM:
-        initial_velocity = environments.PENDULUM_MAX_SPEED if initial_velocity is None else initial_velocity
-        initial_velocity = environments.speed("initial_velocity", initial_velocity)
-    elif initial_velocity is not None:
-        raise ValueError(f"initial_velocity={shown(initial_velocity)} applies to Pendulum only: leave it out for {environment}")
-    options = {"x_init": np.pi, "y_init": initial_velocity} if known.code == PENDULUM else None
-    single = [_collect_one(known, int(seed), size, episode_length, options) for seed in seeds]
-    arrays = {name: np.stack([one[name] for one in single]) for name in DIMS}
-    provenance = records.provenance() | {
-        "collected": "uniformly random actions", "episode_length": episode_length, "initial_velocity": initial_velocity,
-    }  # fmt: skip
-    return Dataset.from_arrays(**arrays, environment=environment, seeds=seeds, provenance=provenance)
-
-
-def _collect_one(environment, seed, size, episode_length, options):
-    """One dataset, as a dict of arrays; actions are a function of the seed alone."""
-    shapes = {"observations": (size, environment.obs_dim), "next_observations": (size, environment.obs_dim)}
-    data = {name: np.empty(shapes.get(name, size), TYPES[name]) for name in DIMS}
-    data["actions"][:] = integer(environment.actions, seed, BEHAVIOUR, 0, np.arange(size))
-    with environment.make(episode_length) as twin:
-        observation, _ = twin.reset(seed=seed, options=options)
-        for i in range(size):
-            data["observations"][i] = observation
-            observation, reward, terminated, truncated, _ = twin.step(data["actions"][i])
-            data["next_observations"][i] = observation
-            data["rewards"][i], data["terminated"][i] = reward, terminated
-            if terminated or truncated:
-                observation, _ = twin.reset(options=options)
-    return data
+        **arrays,
+        seeds=stored["seed"].values,
+        environment=stored.attrs["environment"] or None,
+        action_count=int(stored.attrs["action_count"]),
+        provenance=json.loads(stored.attrs["provenance"]),
+    )
 
 
 def _checked(name, value):

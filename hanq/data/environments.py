@@ -138,12 +138,7 @@ def acrobot_derivative(angle_1, angle_2, velocity_1, velocity_2, torque):
     d_1 = 0.25 + (1.0 + 0.25 + cos(angle_2)) + 2.0
     d_2 = 0.25 + 0.5 * cos(angle_2) + 1.0
     phi_2 = 0.5 * 9.8 * cos(angle_1 + angle_2 - pi / 2)
-    phi_1 = (
-        -0.5 * velocity_2**2 * sin(angle_2)
-        - velocity_2 * velocity_1 * sin(angle_2)
-        + 1.5 * 9.8 * cos(angle_1 - pi / 2)
-        + phi_2
-    )
+    phi_1 = -0.5 * velocity_2**2 * sin(angle_2) - velocity_2 * velocity_1 * sin(angle_2) + 1.5 * 9.8 * cos(angle_1 - pi / 2) + phi_2
     numerator = torque + d_2 / d_1 * phi_1 - 0.5 * velocity_1**2 * sin(angle_2) - phi_2
     acceleration_2 = numerator / (0.25 + 1.0 - d_2**2 / d_1)
     return -(d_2 * acceleration_2 + phi_1) / d_1, acceleration_2

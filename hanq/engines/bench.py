@@ -17,7 +17,7 @@ from torch import nn
 
 from hanq.algorithm import DQN, DQN_LN, HANQ, Agents, Network
 from hanq.data import records
-from hanq.data.dataset import collect
+from hanq.data.collection import collect
 from hanq.engines import fused, torch_engine
 from hanq.engines.population import initial_state
 
@@ -41,9 +41,8 @@ def engine_microseconds(engine, algorithm, data, agents, steps, hyper_lr=0.0, ta
     """Microseconds per agent-step of one engine on a population of `agents`."""
     ones = np.ones(agents)
     population = Agents(
-        np.arange(agents), np.arange(agents) % len(data.seeds), 1e-3 * ones, hyper_lr * ones,
-        target_rate * ones, DISCOUNT * ones, 0 * ones,
-    )  # fmt: skip
+        np.arange(agents), np.arange(agents) % len(data.seeds), 1e-3 * ones, hyper_lr * ones, target_rate * ones, DISCOUNT * ones, 0 * ones
+    )
     network = Network(algorithm, data.obs_dim, data.action_count)
     running = engine(network, population, data, BATCH)
     state = running.advance(initial_state(network, population), 1)  # where the engine holds it
@@ -54,9 +53,7 @@ def plain_loop_microseconds(data, steps=200, target_rate=1e-3):
     """DQN for one agent as anybody would write it: nn.Module, torch.optim.Adam, a target network."""
     columns = (data.observations, data.actions, data.rewards, data.next_observations, data.terminated)
     transitions = [torch.as_tensor(column[0]) for column in columns]
-    online, target = (
-        nn.Sequential(nn.Linear(data.obs_dim, 128), nn.ReLU(), nn.Linear(128, data.action_count)) for _ in range(2)
-    )
+    online, target = (nn.Sequential(nn.Linear(data.obs_dim, 128), nn.ReLU(), nn.Linear(128, data.action_count)) for _ in range(2))
     target.load_state_dict(online.state_dict())
     optimiser = torch.optim.Adam(online.parameters(), lr=1e-3)
 
@@ -86,11 +83,17 @@ def table(data):
     }
     rows = [
         ("DQN, target network: plain PyTorch loop", plain_loop_microseconds(data), fast["DQN, target network"]),
-        ("HANQ, hyper_lr 0: torch engine, 64 agents",
-         engine_microseconds(torch_engine.TorchEngine, HANQ, data, 64, 10), fast["HANQ, hyper_lr 0"]),
-        ("HANQ, hyper_lr 0: the same compiled, 64 agents",
-         engine_microseconds(torch_engine.CompiledTorchEngine, HANQ, data, 64, 10), fast["HANQ, hyper_lr 0"]),
-    ]  # fmt: skip
+        (
+            "HANQ, hyper_lr 0: torch engine, 64 agents",
+            engine_microseconds(torch_engine.TorchEngine, HANQ, data, 64, 10),
+            fast["HANQ, hyper_lr 0"],
+        ),
+        (
+            "HANQ, hyper_lr 0: the same compiled, 64 agents",
+            engine_microseconds(torch_engine.CompiledTorchEngine, HANQ, data, 64, 10),
+            fast["HANQ, hyper_lr 0"],
+        ),
+    ]
     if importlib.util.find_spec("jax"):
         from hanq.engines.bench_jax import jax_microseconds  # JAX is no dependency
 
@@ -101,8 +104,13 @@ def table(data):
             rows.append((f"HANQ, hyper_lr 0: {name}, 1,000 agents", microseconds, fast["HANQ, hyper_lr 0"]))
     rows.append(("HANQ, residual hypergradient", None, fast["HANQ, residual hypergradient"]))
     deep = replace(DQN_LN, hidden_layers=2)
-    rows.append(("DQN-LN, two hidden layers: torch engine, 64 agents",
-                 engine_microseconds(torch_engine.TorchEngine, deep, data, 64, 5), engine_microseconds(fused.FusedEngine, deep, data, 64, 50)))  # fmt: skip
+    rows.append(
+        (
+            "DQN-LN, two hidden layers: torch engine, 64 agents",
+            engine_microseconds(torch_engine.TorchEngine, deep, data, 64, 5),
+            engine_microseconds(fused.FusedEngine, deep, data, 64, 50),
+        )
+    )
     for agents in (8, 64, 512):
         microseconds = engine_microseconds(fused.FusedEngine, HANQ, data, agents, 100, hyper_lr=0.1)
         rows.append((f"HANQ, residual hypergradient, {agents} agents", None, microseconds))

@@ -51,7 +51,7 @@ def load(path, fingerprint):
     try:
         with safe_open(path, framework="numpy") as file:
             texts = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
         if texts.pop(CHECKSUM, None) != digest(arrays, texts):
             raise ValueError("its checksum is missing or another")
     except (SafetensorError, OSError, ValueError) as error:

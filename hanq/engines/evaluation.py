@@ -42,8 +42,9 @@ def compiled(version):
         return total
 
     @entry_point()
-    def add_errors(total_error, total_scale, layout, params, discount, first, last, observations, actions, rewards,
-                   next_observations, terminated):  # fmt: skip
+    def add_errors(
+        total_error, total_scale, layout, params, discount, first, last, observations, actions, rewards, next_observations, terminated
+    ):
         """The totals and the squared Bellman errors and scales of these transitions."""
         _ = version
         weights = weights_of(layout, params)
@@ -108,13 +109,21 @@ def evaluate(network, agents, dataset, state, episodes, velocity=1.0):
         params = parameters[agent]
         of = agents.datasets[agent]
         error, scale = bellman_error(
-            where, params, agents.discount[agent], dataset.observations[of], dataset.actions[of],
-            dataset.rewards[of], dataset.next_observations[of], dataset.terminated[of], stopped=stopped,
-        )  # fmt: skip
+            where,
+            params,
+            agents.discount[agent],
+            dataset.observations[of],
+            dataset.actions[of],
+            dataset.rewards[of],
+            dataset.next_observations[of],
+            dataset.terminated[of],
+            stopped=stopped,
+        )
         if environment is None:
             return np.nan, error, scale
-        return_ = mean_return(where, params, environment.code, agents.seeds[agent], state.gradient_step,
-                              episodes, environment.horizon, velocity, stopped)  # fmt: skip
+        return_ = mean_return(
+            where, params, environment.code, agents.seeds[agent], state.gradient_step, episodes, environment.horizon, velocity, stopped
+        )
         return return_, error, scale
 
     try:

@@ -53,11 +53,17 @@ def layout(network):
     algorithm = network.algorithm
     layers = ("hidden_0", "hidden_1", "head", "predictor", "main_norm", "predictor_norm")
     return Layout(
-        network.obs_dim, network.actions, algorithm.hidden_features, algorithm.hidden_layers,
-        int(algorithm.norm_first), NORMS.index(algorithm.main_norm), PREDICTORS.index(algorithm.predictor),
-        NORMS.index(algorithm.predictor_norm), int(algorithm.positive_scale),
+        network.obs_dim,
+        network.actions,
+        algorithm.hidden_features,
+        algorithm.hidden_layers,
+        int(algorithm.norm_first),
+        NORMS.index(algorithm.main_norm),
+        PREDICTORS.index(algorithm.predictor),
+        NORMS.index(algorithm.predictor_norm),
+        int(algorithm.positive_scale),
         *(starts.get(f"{layer}.{part}", -1) for layer in layers for part in ("weight", "bias")),
-    )  # fmt: skip
+    )
 
 
 def with_affine(network, params):
@@ -158,8 +164,7 @@ def features(norm_first, kind, params, weight, bias, before_relu, out):
 def q_values(layout, params, before_relu, scratch, q):
     """Q(s, a) of every action, into `q` (actions,)."""
     n = layout.features
-    features(layout.norm_first, layout.main_norm, params, layout.main_norm_weight, layout.main_norm_bias,
-             before_relu, scratch)  # fmt: skip
+    features(layout.norm_first, layout.main_norm, params, layout.main_norm_weight, layout.main_norm_bias, before_relu, scratch)
     for a in range(layout.actions):
         start = layout.head + a * n
         q[a] = dot(scratch, params[start : start + n]) + params[layout.head_bias + a]
@@ -172,8 +177,9 @@ def predictor_scale(layout, params, before_relu, scratch):
         return np.float32(1)
     raw = params[layout.predictor_bias]
     if layout.predictor == 2:
-        features(layout.norm_first, layout.predictor_norm, params, layout.predictor_norm_weight,
-                 layout.predictor_norm_bias, before_relu, scratch)  # fmt: skip
+        features(
+            layout.norm_first, layout.predictor_norm, params, layout.predictor_norm_weight, layout.predictor_norm_bias, before_relu, scratch
+        )
         raw += dot(scratch, params[layout.predictor_weight : layout.predictor_weight + layout.features])
     return np.float32(exp(raw)) if layout.positive_scale else raw
 

@@ -16,11 +16,15 @@ def held(curves, path):
     missing = {"algorithm", *GRID, "seed"} - {*curves.attrs, *curves.coords}
     if missing:
         raise ValueError(f"path={str(path)!r} does not say its {', '.join(sorted(missing))}: it holds no curves of hanq")
-    return BEFORE | curves.attrs | {
-        "algorithm": Algorithm.stored(json.loads(curves.attrs["algorithm"]), path).canonical(),
-        "settings": {axis: curves[axis].values.tolist() for axis in GRID},
-        "seeds": curves.seed.values.tolist(),
-    }  # fmt: skip
+    return (
+        BEFORE
+        | curves.attrs
+        | {
+            "algorithm": Algorithm.stored(json.loads(curves.attrs["algorithm"]), path).canonical(),
+            "settings": {axis: curves[axis].values.tolist() for axis in GRID},
+            "seeds": curves.seed.values.tolist(),
+        }
+    )
 
 
 def check_same(path, held, asked, instead):
@@ -30,8 +34,11 @@ def check_same(path, held, asked, instead):
     instead: what the reader of the message can do.
     """
     held, asked = _flat(held), _flat(asked)
-    differing = [f"{name}={held.get(name)!r} where {name}={value!r} is asked for"
-                 for name, value in asked.items() if name not in held or held[name] != value]  # fmt: skip
+    differing = [
+        f"{name}={held.get(name)!r} where {name}={value!r} is asked for"
+        for name, value in asked.items()
+        if name not in held or held[name] != value
+    ]
     if differing:
         raise ValueError(f"path={str(path)!r} holds {', '.join(differing)}: {instead}")
 

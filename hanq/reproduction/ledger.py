@@ -12,8 +12,22 @@ from hanq.reproduction import paper
 from hanq.training import scores
 from hanq.training.run import GRID
 
-COLUMNS = ["table", "environment", "algorithm", "setting", "paper_mean", "paper_low", "paper_high",
-           "ours_mean", "ours_low", "ours_high", "seeds", "protocol", "overlap", "file"]  # fmt: skip
+COLUMNS = [
+    "table",
+    "environment",
+    "algorithm",
+    "setting",
+    "paper_mean",
+    "paper_low",
+    "paper_high",
+    "ours_mean",
+    "ours_low",
+    "ours_high",
+    "seeds",
+    "protocol",
+    "overlap",
+    "file",
+]
 
 
 def compare(folder="results"):
@@ -70,11 +84,17 @@ def ours(path, row, score):
     mean, low, high = mean_and_interval(averaged.sel(best))
     smaller = smaller_than_the_paper(curves, row, seaquest)
     return {
-        "ours_mean": mean, "ours_low": low, "ours_high": high, "seeds": curves.sizes["seed"],
-        "protocol": ", ".join([curves.attrs["protocol"], *smaller]), "file": path.name,
+        "ours_mean": mean,
+        "ours_low": low,
+        "ours_high": high,
+        "seeds": curves.sizes["seed"],
+        "protocol": ", ".join([curves.attrs["protocol"], *smaller]),
+        "file": path.name,
         "overlap": "" if smaller else "yes" if low <= score.ci_high and high >= score.ci_low else "no",
-        **best, "norm_first": algorithm.norm_first, "core_seconds": seconds,
-    }  # fmt: skip
+        **best,
+        "norm_first": algorithm.norm_first,
+        "core_seconds": seconds,
+    }
 
 
 def mean_and_interval(values):

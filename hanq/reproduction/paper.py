@@ -49,8 +49,16 @@ def row(*algorithms, **settings):
 NORMALISED = {"DQN": DQN, "DQN-LN": DQN_LN, "DQN-l2N": DQN_L2N}
 NORMS = {"l2N": "l2", "LN": "layer", "none": "none"}
 NORM_PAIRS = [  # "metapredictor + main network", in Table 4's order
-    "l2N + LN", "LN + l2N", "l2N + l2N", "LN + LN", "none + l2N", "none + LN", "l2N + none", "LN + none", "none + none",
-]  # fmt: skip
+    "l2N + LN",
+    "LN + l2N",
+    "l2N + l2N",
+    "LN + LN",
+    "none + l2N",
+    "none + LN",
+    "l2N + none",
+    "LN + none",
+    "none + none",
+]
 WITHOUT = {
     "w/o positive scale": replace(HANQ, positive_scale=False),
     "w/o bias": replace(HANQ, predictor_bias=False),
@@ -95,10 +103,12 @@ TABLES = {
     },
     "table9": {
         (name, f"discount={discount}; target_rate={text}"): row(algorithm, discount=discount, target_rate=float(text))
-        for discount in DISCOUNTS for text in ("1", "1e-3") for name, algorithm in NORMALISED.items()
+        for discount in DISCOUNTS
+        for text in ("1", "1e-3")
+        for name, algorithm in NORMALISED.items()
     },
     "pqn": {("PQN", "best of 7 learning rates x 8 l2 x 2 placements"): row(PQN, DQN_LN, weight_decay=PENALTIES)},
-}  # fmt: skip
+}
 FIGURES = {
     "fig3a": {"DQN": row(DQN, target_rate=1e-3), "SSAQ": row(SSAQ, target_rate=1e-3)},
     "fig3b": {"DQN": row(DQN), "SSAQ": row(SSAQ)},

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hanq.data import environments
-from hanq.data.dataset import collect
+from hanq.data.collection import collect
 from hanq.data.files import as_path, locked
 from hanq.data.records import load, save
 from hanq.reproduction import paper, variations
@@ -91,8 +91,11 @@ def reproduce(name, out, *, environment=None, quick=False, engine="auto"):
                 _run(job, engine)
             _clear(job)
         minutes = (time.monotonic() - start) / 60 * sum(work[done:]) / sum(work[:done])
-        print(f"{job.path} written after {load(job.path).attrs['wall_seconds']:.0f} s of training; "
-              f"{len(left) - done} more, about {minutes:.0f} min", flush=True)  # fmt: skip
+        print(
+            f"{job.path} written after {load(job.path).attrs['wall_seconds']:.0f} s of training; "
+            f"{len(left) - done} more, about {minutes:.0f} min",
+            flush=True,
+        )
     return [job.path for job in wanted]
 
 
@@ -141,8 +144,10 @@ def is_done(job):
     """Whether a job's files are there; ValueError where one holds something else than the job asks for."""
 
     def is_unfinished(*_):
-        raise ValueError(f"path={str(job.path)!r} is finished, but the search that chose its settings is not there, or not "
-                         "whole: put its -tuning.nc back, or move the finished file away")  # fmt: skip
+        raise ValueError(
+            f"path={str(job.path)!r} is finished, but the search that chose its settings is not there, or not "
+            "whole: put its -tuning.nc back, or move the finished file away"
+        )
 
     job = as_searched(job)
     search = _search(job, is_unfinished)
@@ -169,12 +174,18 @@ def is_done(job):
 def _conditions(job):
     """On what data and with what evaluation a job trains, in its search and for its report."""
     on_pendulum, known = job.environment == "Pendulum", environments.find(job.environment)
-    data = {"episode_length": known.horizon, "initial_velocity": environments.PENDULUM_MAX_SPEED if on_pendulum else None,
-            "reward_scale": 1.0}  # fmt: skip
+    data = {
+        "episode_length": known.horizon,
+        "initial_velocity": environments.PENDULUM_MAX_SPEED if on_pendulum else None,
+        "reward_scale": 1.0,
+    }
     return {
-        "environment": job.environment, "batch_size": USUAL["batch_size"], "eval_episodes": EVAL_EPISODES,
-        "eval_velocity": environments.PENDULUM_MAX_SPEED if on_pendulum else 1.0, "data": data | job.row.data,
-    } | job.row.evaluation  # fmt: skip
+        "environment": job.environment,
+        "batch_size": USUAL["batch_size"],
+        "eval_episodes": EVAL_EPISODES,
+        "eval_velocity": environments.PENDULUM_MAX_SPEED if on_pendulum else 1.0,
+        "data": data | job.row.data,
+    } | job.row.evaluation
 
 
 def _search(job, trained):
@@ -205,9 +216,18 @@ def _trained(job, engine, algorithm, settings, round):
     checkpoint = job.path.with_name(f"{job.path.stem}.{this}.checkpoint")
     shared = job.row.shared_dataset
     data = _collected(job.environment, round.seeds if shared is None else (shared,), **job.row.data)
-    run = train(algorithm, data, **settings, seeds=None if shared is None else round.seeds,
-                gradient_steps=round.gradient_steps, eval_every=round.eval_every,
-                eval_episodes=EVAL_EPISODES, **job.row.evaluation, engine=engine, checkpoint=checkpoint)  # fmt: skip
+    run = train(
+        algorithm,
+        data,
+        **settings,
+        seeds=None if shared is None else round.seeds,
+        gradient_steps=round.gradient_steps,
+        eval_every=round.eval_every,
+        eval_episodes=EVAL_EPISODES,
+        **job.row.evaluation,
+        engine=engine,
+        checkpoint=checkpoint,
+    )
     return run.curves
 
 

@@ -53,7 +53,7 @@ class Tuning:
             "settings": {axis: np.unique(values).tolist() for axis, values in settings.items()},
             "rounds": {name: [list(one.seeds), *one[1:]] for name, one in (("first", first), ("second", second))},
             "finalists": finalists,
-        } | (conditions or {})  # fmt: skip
+        } | (conditions or {})
         self.trials, self.wall_seconds = pandas.DataFrame(columns=COLUMNS), 0.0
         self._read()
 

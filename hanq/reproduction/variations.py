@@ -56,24 +56,28 @@ VARIATIONS = {
     },
     "starts": {  # at full size: evaluation from Gymnasium's reset, instead of every state as in the data
         stem(table, "Pendulum", *score): replace(row, evaluation={"eval_velocity": 1.0})
-        for table in ("table1", "table2", "table3") for score, row in TABLES[table].items()
+        for table in ("table1", "table2", "table3")
+        for score, row in TABLES[table].items()
     },
     "choice": {  # the same again where a choice from five seeds may go wrong: settings chosen on twelve
         stem(table, "Pendulum", *score): TABLES[table][score]
         for table, score in [
-            ("table1", ("DQN-l2N", "target_rate=1")), ("table2", ("w/o positive scale", "")), ("table2", ("w/o bias", "")),
-            ("table2", ("w/o metapredictor", "")), ("table4", ("none + l2N", "hyper_lr=0")),
+            ("table1", ("DQN-l2N", "target_rate=1")),
+            ("table2", ("w/o positive scale", "")),
+            ("table2", ("w/o bias", "")),
+            ("table2", ("w/o metapredictor", "")),
+            ("table4", ("none + l2N", "hyper_lr=0")),
         ]
     },
     "cartpole": {  # Table 1's rows on CartPole that disagree, and HANQ's, searched wider and longer
         stem("table1", "CartPole", *score): replace(
             TABLES["table1"][score], settings=TABLES["table1"][score].settings | {"learning_rate": [*LEARNING_RATES, 10**-4.5, 10**-5]}
         )
-        for score in [("DQN", BEST), ("DQN-l2N", BEST), ("DQN-LN", "target_rate=1"), ("DQN-l2N", "target_rate=1"),
-                      ("HANQ", "hyper_lr=0.1")]
+        for score in [("DQN", BEST), ("DQN-l2N", BEST), ("DQN-LN", "target_rate=1"), ("DQN-l2N", "target_rate=1"), ("HANQ", "hyper_lr=0.1")]
     },
     "datasets": {
         f"{name}-{seed}": replace(row, settings=row.settings | {"learning_rate": row.settings["learning_rate"][1]}, shared_dataset=seed)
-        for name, row in BASELINES.items() for seed in range(10)
+        for name, row in BASELINES.items()
+        for seed in range(10)
     },
-}  # fmt: skip
+}

@@ -24,11 +24,22 @@ COLOURS = {
 
 def use_style():
     """Set the book's figure style for everything drawn afterwards."""
-    seaborn.set_theme(context="notebook", style="ticks", rc={
-        "figure.dpi": 110, "figure.constrained_layout.use": True, "axes.spines.top": False,
-        "axes.spines.right": False, "axes.titlelocation": "left", "axes.titlesize": "medium",
-        "axes.grid": True, "axes.grid.axis": "y", "grid.color": "#e6e6e6", "lines.linewidth": 1.8,
-    })  # fmt: skip
+    seaborn.set_theme(
+        context="notebook",
+        style="ticks",
+        rc={
+            "figure.dpi": 110,
+            "figure.constrained_layout.use": True,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlelocation": "left",
+            "axes.titlesize": "medium",
+            "axes.grid": True,
+            "axes.grid.axis": "y",
+            "grid.color": "#e6e6e6",
+            "lines.linewidth": 1.8,
+        },
+    )
 
 
 def rate_colours(rates):
@@ -76,8 +87,9 @@ def label_ends(axes, ends):
     gap = 14 * (high - low) / (axes.get_window_extent().height * 72 / axes.figure.dpi)
     places = spread([min(max(y, low), high) for y, _, _ in ends], gap, low, high)
     for place, (_, label, colour) in zip(places, ends, strict=True):
-        axes.annotate(label, (1.01, place), xycoords=axes.get_yaxis_transform(), color=colour,
-                      va="center", fontsize="small", annotation_clip=False)  # fmt: skip
+        axes.annotate(
+            label, (1.01, place), xycoords=axes.get_yaxis_transform(), color=colour, va="center", fontsize="small", annotation_clip=False
+        )
 
 
 def spread(wanted, gap, low, high):
@@ -117,9 +129,7 @@ def comparison(rows, colours):
         for y, whose, face, edge in ((-place + 0.12, "ours", colour, colour), (-place - 0.2, "paper", "white", "#7a7a7a")):
             mean, low, high = (getattr(line, f"{whose}_{part}") for part in ("mean", "low", "high"))
             axes.errorbar(mean, y, xerr=[[mean - low], [high - mean]], fmt="o", color=edge, markerfacecolor=face, capsize=3)
-    axes.set(
-        yticks=-np.arange(len(rows)), yticklabels=rows.label, ylim=(0.6 - len(rows), 0.6), xlabel="score, averaged over training"
-    )
+    axes.set(yticks=-np.arange(len(rows)), yticklabels=rows.label, ylim=(0.6 - len(rows), 0.6), xlabel="score, averaged over training")
     axes.grid(axis="x", color="#e6e6e6")
     axes.grid(axis="y", visible=False)
     axes.set_title("filled: ours; open, grey: the paper's", fontsize="small", color="#4a4a4a")

@@ -30,16 +30,20 @@ def interval(values, level=0.95):
     low, high = np.full(len(flat), np.nan), np.full(len(flat), np.nan)
     if finite.any():
         found = bootstrap(
-            (flat[finite],), np.mean, axis=-1, n_resamples=RESAMPLES, confidence_level=level,
-            method="percentile", rng=np.random.default_rng(0), batch=max(1, 20_000_000 // flat.size),
-        )  # fmt: skip
+            (flat[finite],),
+            np.mean,
+            axis=-1,
+            n_resamples=RESAMPLES,
+            confidence_level=level,
+            method="percentile",
+            rng=np.random.default_rng(0),
+            batch=max(1, 20_000_000 // flat.size),
+        )
         low[finite], high[finite] = found.confidence_interval
     mean = np.where(finite, flat.mean(-1), np.nan)
     dims, shape = data.dims[:-1], data.shape[:-1]
     coords = {name: data[name] for name in dims if name in data.coords}
-    return xarray.Dataset(
-        {name: (dims, column.reshape(shape)) for name, column in (("mean", mean), ("low", low), ("high", high))}, coords
-    )
+    return xarray.Dataset({name: (dims, column.reshape(shape)) for name, column in (("mean", mean), ("low", low), ("high", high))}, coords)
 
 
 def best_of_grid(scores):

@@ -52,8 +52,10 @@ def segments(engine, state, measure, counts, bar, checkpoint, described, save_ev
     if checkpoint is not None and checkpoint.exists():
         state, history, wall_seconds = checkpoints.load(checkpoint, fingerprint)
         if state.gradient_step > counts["gradient_steps"]:
-            raise ValueError(f"checkpoint={str(checkpoint)!r} is at gradient step {state.gradient_step}: "
-                             f"use at least as many gradient_steps, not {counts['gradient_steps']}")  # fmt: skip
+            raise ValueError(
+                f"checkpoint={str(checkpoint)!r} is at gradient step {state.gradient_step}: "
+                f"use at least as many gradient_steps, not {counts['gradient_steps']}"
+            )
         bar.update(state.gradient_step)
     every, last_save, segment = counts["eval_every"], time.monotonic(), 10
 

@@ -27,10 +27,25 @@ FLOAT32 = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 @set_aside()
 def train(
-    algorithm, dataset, *, learning_rate, hyper_lr=0.0, target_rate=1.0, discount=0.99, weight_decay=0.0,
-    seeds=None, gradient_steps=200_000, batch_size=128, eval_every=Usual(2_000), eval_episodes=10, eval_velocity=None,
-    engine="auto", device=None, progress=True, checkpoint=None,
-):  # fmt: skip
+    algorithm,
+    dataset,
+    *,
+    learning_rate,
+    hyper_lr=0.0,
+    target_rate=1.0,
+    discount=0.99,
+    weight_decay=0.0,
+    seeds=None,
+    gradient_steps=200_000,
+    batch_size=128,
+    eval_every=Usual(2_000),
+    eval_episodes=10,
+    eval_velocity=None,
+    engine="auto",
+    device=None,
+    progress=True,
+    checkpoint=None,
+):
     """Train one agent for every seed and every point of the grid, all at once.
 
     algorithm: an `Algorithm`. dataset: a `Dataset`; each agent learns from its own seed's.
@@ -58,8 +73,7 @@ def train(
         raise TypeError(f"algorithm={shown(algorithm)} is not an Algorithm: use hanq.DQN, hanq.HANQ, ...")
     if not isinstance(dataset, Dataset):
         raise TypeError(f"dataset={shown(dataset)} is not a Dataset: use hanq.collect or hanq.Dataset.from_arrays")
-    counts = checked_counts(gradient_steps=gradient_steps, batch_size=batch_size, eval_every=eval_every,
-                            eval_episodes=eval_episodes)  # fmt: skip
+    counts = checked_counts(gradient_steps=gradient_steps, batch_size=batch_size, eval_every=eval_every, eval_episodes=eval_episodes)
     counts["eval_velocity"] = _eval_velocity(dataset.environment, eval_velocity)
     if dataset.environment is None:
         warnings.warn("the dataset names no environment, so score and return_ will be NaN", stacklevel=3)
@@ -70,8 +84,17 @@ def train(
     network = Network(algorithm, dataset.obs_dim, dataset.action_count)
     device = torch_engine.find_device("cpu" if device is None else device)
     engine = _engine(engine, device, network)(network, agents, dataset, counts["batch_size"], device)
-    described = axes | counts | {"algorithm": algorithm, "dataset": dataset.digest, "engine": engine.name,
-                                 "environment": dataset.environment, "action_count": dataset.action_count}  # fmt: skip
+    described = (
+        axes
+        | counts
+        | {
+            "algorithm": algorithm,
+            "dataset": dataset.digest,
+            "engine": engine.name,
+            "environment": dataset.environment,
+            "action_count": dataset.action_count,
+        }
+    )
 
     def measure(state):
         return evaluate(network, agents, dataset, state, counts["eval_episodes"], counts["eval_velocity"])
@@ -121,8 +144,10 @@ def _agent_seeds(dataset, seeds):
     if seeds is None:
         return dataset.seeds
     if len(dataset.seeds) > 1:
-        raise ValueError(f"seeds={shown(seeds)} needs one dataset shared by all, but there are {len(dataset.seeds)}: "
-                         "leave seeds out, or choose one with dataset.sel")  # fmt: skip
+        raise ValueError(
+            f"seeds={shown(seeds)} needs one dataset shared by all, but there are {len(dataset.seeds)}: "
+            "leave seeds out, or choose one with dataset.sel"
+        )
     return check_seeds(seeds)
 
 
@@ -153,16 +178,20 @@ def _engine(name, device, network):
 
 
 def _provenance(algorithm, dataset, counts, engine, wall_seconds):
-    return counts | records.provenance() | {
-        "algorithm": json.dumps(asdict(algorithm)),
-        "environment": dataset.environment or "",
-        "dataset": json.dumps(dataset.provenance),
-        "dataset_digest": dataset.digest,
-        "dataset_seeds": json.dumps(dataset.seeds.tolist()),
-        "engine": engine.name,
-        "threads": numba.config.NUMBA_NUM_THREADS,
-        "wall_seconds": round(wall_seconds, 3),
-    }  # fmt: skip
+    return (
+        counts
+        | records.provenance()
+        | {
+            "algorithm": json.dumps(asdict(algorithm)),
+            "environment": dataset.environment or "",
+            "dataset": json.dumps(dataset.provenance),
+            "dataset_digest": dataset.digest,
+            "dataset_seeds": json.dumps(dataset.seeds.tolist()),
+            "engine": engine.name,
+            "threads": numba.config.NUMBA_NUM_THREADS,
+            "wall_seconds": round(wall_seconds, 3),
+        }
+    )
 
 
 def labelled(axes, eval_every, history, environment, attrs):
@@ -170,10 +199,7 @@ def labelled(axes, eval_every, history, environment, attrs):
     shape = [len(values) for values in axes.values()]
     steps = eval_every * np.arange(1, len(history["return_"]) + 1)
     with np.errstate(over="ignore"):  # a diverged msbe may be beyond float32: infinity is what it is then
-        variables = {
-            name: ((*axes, "gradient_step"), values.T.reshape(*shape, -1).astype(np.float32))
-            for name, values in history.items()
-        }
+        variables = {name: ((*axes, "gradient_step"), values.T.reshape(*shape, -1).astype(np.float32)) for name, values in history.items()}
     curves = xarray.Dataset(variables, {**axes, "gradient_step": steps}, attrs)
     score = environment.score(curves["return_"]) if environment else curves["return_"] * np.float32(np.nan)
     return curves.assign(score=score.astype(np.float32))

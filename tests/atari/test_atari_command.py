@@ -21,9 +21,30 @@ from hanq.engines import checkpoint
 
 
 def test_the_command_collects_trains_and_goes_on(tmp_path, capsys):
-    command = ["seaquest", "--algorithm", "HANQ-without-metapredictor", "--learning-rate", "1e-4", "1e-3", "--seed", "5",
-               "--transitions", "60", "--batch-size", "2", "--eval-every", "1", "--eval-episodes", "1", "--eval-steps", "5",
-               "--target-rate", "0.5", "--out", str(tmp_path)]  # fmt: skip
+    command = [
+        "seaquest",
+        "--algorithm",
+        "HANQ-without-metapredictor",
+        "--learning-rate",
+        "1e-4",
+        "1e-3",
+        "--seed",
+        "5",
+        "--transitions",
+        "60",
+        "--batch-size",
+        "2",
+        "--eval-every",
+        "1",
+        "--eval-episodes",
+        "1",
+        "--eval-steps",
+        "5",
+        "--target-rate",
+        "0.5",
+        "--out",
+        str(tmp_path),
+    ]
     main([*command, "--steps", "1"])
     main([*command, "--steps", "2"])
     (result,) = tmp_path.glob("*.nc")
@@ -53,15 +74,18 @@ def test_a_command_that_is_terminated_saves_what_it_has(tmp_path):
     assert state.gradient_step >= 2 and len(history["msbe"]) == state.gradient_step // 2
 
 
-@pytest.mark.parametrize(("arguments", "named"), [
-    (["--learning-rate", "-1"], "learning_rate=-1.0"),
-    (["--target-rate", "2"], "target_rate=2.0"),
-    (["--steps", "5", "--eval-every", "10000"], "eval_every=10000 is more than gradient_steps=5"),
-    (["--transitions", "0"], "transitions=0"),
-    (["--device", "tpu"], "device='tpu'"),
-    (["--precision", "half"], "precision='half'"),
-    (["--seed", "-3"], "seeds=[-3]"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--learning-rate", "-1"], "learning_rate=-1.0"),
+        (["--target-rate", "2"], "target_rate=2.0"),
+        (["--steps", "5", "--eval-every", "10000"], "eval_every=10000 is more than gradient_steps=5"),
+        (["--transitions", "0"], "transitions=0"),
+        (["--device", "tpu"], "device='tpu'"),
+        (["--precision", "half"], "precision='half'"),
+        (["--seed", "-3"], "seeds=[-3]"),
+    ],
+)
 def test_a_bad_argument_ends_the_command_with_its_name(tmp_path, capsys, arguments, named):
     with pytest.raises(SystemExit) as ended:
         main(["seaquest", "--algorithm", "DQN", "--learning-rate", "1e-4", "--out", str(tmp_path), *arguments])
@@ -91,14 +115,17 @@ def nothing_done(monkeypatch):
     monkeypatch.setattr(training, "train", lambda *_, **__: 1 / 0)
 
 
-@pytest.mark.parametrize(("changes", "named"), [
-    ({"steps": 1}, "gradient_steps=2 where gradient_steps=1"),
-    ({"batch-size": 3}, "batch_size=2 where batch_size=3"),
-    ({"eval-episodes": 2}, "eval_episodes=1 where eval_episodes=2"),
-    ({"eval-steps": 6}, "eval_steps=5 where eval_steps=6"),
-    ({"eval-every": 2}, "eval_every=1 where eval_every=2"),
-    ({"steps": 4, "batch-size": 3}, "batch_size=2 where batch_size=3"),  # longer, but another
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"steps": 1}, "gradient_steps=2 where gradient_steps=1"),
+        ({"batch-size": 3}, "batch_size=2 where batch_size=3"),
+        ({"eval-episodes": 2}, "eval_episodes=1 where eval_episodes=2"),
+        ({"eval-steps": 6}, "eval_steps=5 where eval_steps=6"),
+        ({"eval-every": 2}, "eval_every=1 where eval_every=2"),
+        ({"steps": 4, "batch-size": 3}, "batch_size=2 where batch_size=3"),  # longer, but another
+    ],
+)
 def test_a_finished_file_is_not_replaced_by_a_shorter_or_another_training(finished, nothing_done, capsys, changes, named):
     before = {path: path.read_bytes() for path in finished.iterdir() if path.is_file()}
     with pytest.raises(SystemExit, match="2"):

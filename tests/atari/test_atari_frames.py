@@ -114,8 +114,11 @@ KILLED = "import sys; from hanq.atari.frames import collect; collect(sys.argv[1]
 
 
 def test_a_killed_collection_goes_on_to_the_same_bytes(folder, data, tmp_path):
-    process = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path, str(SIZE)], env=os.environ | {"OMP_NUM_THREADS": "1"},
-                               cwd=os.path.dirname(os.path.dirname(frames.__file__)) + "/..")  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, tmp_path, str(SIZE)],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        cwd=os.path.dirname(os.path.dirname(frames.__file__)) + "/..",
+    )
     index, pictures = (tmp_path / f"seaquest-3-{SIZE}{ending}" for ending in (".nc", ".frames"))
     try:
         while not index.exists():  # the first block is there
@@ -182,8 +185,9 @@ def test_the_file_says_where_it_comes_from(data):
     assert {"command", "commit", "versions", "machine", "date", "ale_py"} <= set(data.provenance)
 
 
-@pytest.mark.parametrize(("seeds", "transitions", "named"), [([-1], 10, "seeds"), ([1, 1], 10, "seeds"),
-                                                               ([0], 0, "transitions"), ([0], 1.5, "transitions")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("seeds", "transitions", "named"), [([-1], 10, "seeds"), ([1, 1], 10, "seeds"), ([0], 0, "transitions"), ([0], 1.5, "transitions")]
+)
 def test_a_bad_argument_is_refused_by_name(tmp_path, seeds, transitions, named):
     with pytest.raises(ValueError, match=named):
         collect(tmp_path, seeds, transitions)

@@ -33,18 +33,22 @@ close = dict(rtol=1e-7, atol=1e-9)
 def cleanrl_network():
     """Huang et al. (2022), dqn_atari.py, up to the 512 features' weights."""
     return nn.Sequential(
-        nn.Conv2d(4, 32, 8, stride=4), nn.ReLU(), nn.Conv2d(32, 64, 4, stride=2), nn.ReLU(), nn.Conv2d(64, 64, 3, stride=1),
-        nn.ReLU(), nn.Flatten(), nn.Linear(3136, 512),
-    )  # fmt: skip
+        nn.Conv2d(4, 32, 8, stride=4),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, 4, stride=2),
+        nn.ReLU(),
+        nn.Conv2d(64, 64, 3, stride=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(3136, 512),
+    )
 
 
 def plain_torso(w, images):
     """(batch, 4, 84, 84) of 0 to 255 -> (batch, 3136), by torch.nn's own modules."""
     modules = list(cleanrl_network().to(images.dtype))[:-1]
     convolutions = [module for module in modules if isinstance(module, nn.Conv2d)]
-    weights = {
-        f"{modules.index(c)}.{kind}": w[f"conv_{i}.{kind}"] for i, c in enumerate(convolutions) for kind in ("weight", "bias")
-    }
+    weights = {f"{modules.index(c)}.{kind}": w[f"conv_{i}.{kind}"] for i, c in enumerate(convolutions) for kind in ("weight", "bias")}
     return torch.func.functional_call(nn.Sequential(*modules), weights, images / 255)
 
 
@@ -74,13 +78,7 @@ def problem(algorithm, agents=2):
     """(network, params, target_params, batch, discount) in float64."""
     network = seaquest_network(algorithm, 18)
     params, target_params = (torch.as_tensor(initial_parameters(network, range(k, k + agents))).double() for k in (0, 10))
-    return (
-        network,
-        params,
-        target_params,
-        random_batch(torch.Generator().manual_seed(0), agents),
-        torch.tensor([0.9, 0.99]).double(),
-    )
+    return (network, params, target_params, random_batch(torch.Generator().manual_seed(0), agents), torch.tensor([0.9, 0.99]).double())
 
 
 def member(batch, i):
@@ -118,9 +116,7 @@ def test_every_layer_starts_as_torchs_own():
 def test_gradients_are_autograds_of_a_plain_single_agent(algorithm, kind):
     network, params, target_params, batch, discount = problem(algorithm)
     residual = kind == "residual"
-    ours = reference.gradient(
-        lambda theta: reference.losses(network, theta, theta if residual else target_params, batch, discount), params
-    )
+    ours = reference.gradient(lambda theta: reference.losses(network, theta, theta if residual else target_params, batch, discount), params)
     for i in range(2):
         theta = params[i].clone().requires_grad_()
         loss = plain_loss(network, theta, theta if residual else target_params[i], member(batch, i), discount[i])

@@ -57,9 +57,7 @@ def test_the_rows_are_the_papers_four_with_its_grid():
 
 
 def test_a_row_is_one_file_of_its_grid_that_says_where_each_part_comes_from(result, folder):
-    assert dict(result.score.sizes) == dict(
-        learning_rate=2, hyper_lr=1, target_rate=1, discount=1, weight_decay=1, seed=2, gradient_step=2
-    )
+    assert dict(result.score.sizes) == dict(learning_rate=2, hyper_lr=1, target_rate=1, discount=1, weight_decay=1, seed=2, gradient_step=2)
     assert result.learning_rate.values.tolist() == RATES and result.seed.values.tolist() == [5, 3]
     assert Algorithm(**json.loads(result.attrs["algorithm"])) == HANQ
     trainings = json.loads(result.attrs["trainings"])
@@ -139,16 +137,19 @@ def test_what_is_finished_is_not_trained_again_and_what_is_not_is(result, folder
     assert not list(folder.glob("*.checkpoint")) and records.load(folder / "out" / "seaquest-HANQ.nc").equals(result)
 
 
-@pytest.mark.parametrize(("changed", "extra", "named"), [
-    (dict(rates=[1e-3]), [], "settings.learning_rate=[0.001, 0.0001] where settings.learning_rate=[0.001]"),
-    (dict(rates=[1e-3, 1e-5]), [], "settings.learning_rate=[0.001, 0.0001] where settings.learning_rate=[0.001, 1e-05]"),
-    (dict(seeds=[5]), [], "seeds=[5, 3] where seeds=[5]"),
-    (dict(steps=1), [], "gradient_steps=2 where gradient_steps=1"),
-    (dict(steps=3, rates=[*RATES, 1e-5]), ["--eval-every", "2"], "eval_every=1 where eval_every=2"),  # fewer evaluations
-    (dict(rates=[*RATES, 1e-5]), ["--batch-size", "3"], "batch_size=2 where batch_size=3"),
-    (dict(rates=[*RATES, 1e-5]), ["--transitions", "61"], "transitions=60 where transitions=61"),
-    (dict(row="DQN-LN"), ["--row", "DQN-LN", "HANQ", "--eval-steps", "6"], "eval_steps=5 where eval_steps=6"),  # of the second
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changed", "extra", "named"),
+    [
+        (dict(rates=[1e-3]), [], "settings.learning_rate=[0.001, 0.0001] where settings.learning_rate=[0.001]"),
+        (dict(rates=[1e-3, 1e-5]), [], "settings.learning_rate=[0.001, 0.0001] where settings.learning_rate=[0.001, 1e-05]"),
+        (dict(seeds=[5]), [], "seeds=[5, 3] where seeds=[5]"),
+        (dict(steps=1), [], "gradient_steps=2 where gradient_steps=1"),
+        (dict(steps=3, rates=[*RATES, 1e-5]), ["--eval-every", "2"], "eval_every=1 where eval_every=2"),  # fewer evaluations
+        (dict(rates=[*RATES, 1e-5]), ["--batch-size", "3"], "batch_size=2 where batch_size=3"),
+        (dict(rates=[*RATES, 1e-5]), ["--transitions", "61"], "transitions=60 where transitions=61"),
+        (dict(row="DQN-LN"), ["--row", "DQN-LN", "HANQ", "--eval-steps", "6"], "eval_steps=5 where eval_steps=6"),  # of the second
+    ],
+)
 def test_a_result_that_would_lose_something_is_kept(result, folder, tmp_path, monkeypatch, capsys, changed, extra, named):
     monkeypatch.setattr(training, "train", lambda *_, **settings: 1 / 0)
     with pytest.raises(SystemExit, match="2"):
@@ -221,13 +222,16 @@ def test_a_stopped_row_goes_on_where_it_stopped(result, folder, tmp_path, monkey
     assert again.equals(result)
 
 
-@pytest.mark.parametrize(("extra", "named"), [
-    (["--learning-rate", "1e-4", "-1"], "learning_rate=-1.0"),  # of the second training
-    (["--steps", "0"], "gradient_steps=0"),
-    (["--row", "DQN", "--target-rate", "2"], "target_rate=2"),
-    (["--row", "PQN"], "invalid choice: 'PQN'"),
-    (["--device", "tpu"], "device='tpu'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("extra", "named"),
+    [
+        (["--learning-rate", "1e-4", "-1"], "learning_rate=-1.0"),  # of the second training
+        (["--steps", "0"], "gradient_steps=0"),
+        (["--row", "DQN", "--target-rate", "2"], "target_rate=2"),
+        (["--row", "PQN"], "invalid choice: 'PQN'"),
+        (["--device", "tpu"], "device='tpu'"),
+    ],
+)
 def test_a_bad_argument_ends_the_command_before_anything_is_collected(tmp_path, capsys, extra, named):
     with pytest.raises(SystemExit) as ended:
         main([*arguments(tmp_path), *extra])

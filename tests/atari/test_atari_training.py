@@ -81,8 +81,19 @@ def test_curves_are_labelled_as_hanq_trains_are_and_say_where_they_come_from(uni
     assert uninterrupted.sel(learning_rate=1e-4, seed=2).gradient_step.values.tolist() == [2, 4]
     np.testing.assert_allclose(uninterrupted.score, 100 * uninterrupted.return_ / 300)
     assert np.isfinite(uninterrupted.msbe).all() and (uninterrupted.scale != 1).all()
-    assert {"command", "commit", "versions", "machine", "dataset", "dataset_digest", "precision", "device", "wall_seconds",
-            "msbe_sample", "batch_size"} <= set(uninterrupted.attrs)  # fmt: skip
+    assert {
+        "command",
+        "commit",
+        "versions",
+        "machine",
+        "dataset",
+        "dataset_digest",
+        "precision",
+        "device",
+        "wall_seconds",
+        "msbe_sample",
+        "batch_size",
+    } <= set(uninterrupted.attrs)
     assert json.loads(uninterrupted.attrs["algorithm"])["predictor"] == "meta"
 
 

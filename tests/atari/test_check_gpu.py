@@ -47,8 +47,17 @@ def test_where_all_is_right_it_says_what_table_5_takes(small, capsys):
     with installed() as gpu:
         assert main(["check-gpu", "--agents", "2", "1"]) == 0
     text = capsys.readouterr().out
-    for line in ("cuda: a stand-in", "HANQ ", "DQN-LN", "w-o-metapredictor", "DQN ", "HANQ, hyper_lr 0.1", "the CUDA graph",
-                 "90 agents take", "everything agrees"):  # fmt: skip
+    for line in (
+        "cuda: a stand-in",
+        "HANQ ",
+        "DQN-LN",
+        "w-o-metapredictor",
+        "DQN ",
+        "HANQ, hyper_lr 0.1",
+        "the CUDA graph",
+        "90 agents take",
+        "everything agrees",
+    ):
         assert f"\n{line}" in f"\n{text}" or f"\n  {line}" in text, line
     assert text.count("  agrees\n") == 5 + 1 and "DIFFERS" not in text
     for precision in ("float32", "tf32", "bfloat16"):

@@ -117,8 +117,18 @@ def test_segments_do_not_shrink_where_moving_the_state_takes_long(gpu, monkeypat
     gpu.seconds_a_move, steps = 0.1, []
     advance = torch_engine.TorchEngine.advance
     monkeypatch.setattr(torch_engine.TorchEngine, "advance", lambda self, state, n: steps.append(n) or advance(self, state, n))
-    hanq.train(replace(DQN_LN, hidden_features=64), small_pendulum(), learning_rate=1e-3, batch_size=8, gradient_steps=60, eval_every=60,
-               eval_episodes=1, engine="torch", device="cuda", progress=False)  # fmt: skip
+    hanq.train(
+        replace(DQN_LN, hidden_features=64),
+        small_pendulum(),
+        learning_rate=1e-3,
+        batch_size=8,
+        gradient_steps=60,
+        eval_every=60,
+        eval_episodes=1,
+        engine="torch",
+        device="cuda",
+        progress=False,
+    )
     assert sum(steps) == 60 and max(steps[2:]) > 5 and len(steps) < 20
 
 

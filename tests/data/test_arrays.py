@@ -68,7 +68,7 @@ SPOILED = {
     "nothing": (lambda values, where: None, "{name} is a NoneType: use an array of numbers"),
     "generator": (lambda values, where: (one for one in values), "{name} is a generator: use an array of numbers"),
     "0-d": (lambda values, where: np.array(0), "{name} has shape"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("spoil", "message"), SPOILED.values(), ids=SPOILED.keys())

@@ -35,9 +35,10 @@ def run(folder, setting="", limit=None, **variables):
 
 @pytest.fixture
 def copied(tmp_path):
-    """A folder with a copy of the package, whose own folder takes no cache: not even root's."""
+    """A folder with a copy of the package, whose own folders take no cache: not even root's."""
     shutil.copytree(PACKAGE, tmp_path / "hanq", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "hanq" / "__pycache__").touch()
+    for path in [path for path in (tmp_path / "hanq").rglob("*") if path.is_dir()] + [tmp_path / "hanq"]:
+        (path / "__pycache__").touch()
     return tmp_path
 
 
@@ -157,8 +158,8 @@ def test_every_cache_of_the_package_is_of_this_kind():
 
 def test_an_edit_of_any_compiled_module_makes_another_version(tmp_path):
     shutil.copytree(PACKAGE, tmp_path / "hanq", ignore=shutil.ignore_patterns("__pycache__"))
-    for path in (tmp_path / "hanq").glob("*.py"):
-        before = runpy.run_path(str(tmp_path / "hanq" / "sources.py"))["VERSION"]
+    for path in (tmp_path / "hanq").rglob("*.py"):
+        before = runpy.run_path(str(tmp_path / "hanq" / "engines" / "sources.py"))["VERSION"]
         if "@njit" in path.read_text():
             path.write_text(path.read_text() + "\n")
-            assert runpy.run_path(str(tmp_path / "hanq" / "sources.py"))["VERSION"] != before, path
+            assert runpy.run_path(str(tmp_path / "hanq" / "engines" / "sources.py"))["VERSION"] != before, path

@@ -106,9 +106,13 @@ def test_actions_are_uniform(name):
 def test_a_dataset_has_the_contracts_arrays():
     data = small_pendulum()
     for field, (shape, dtype) in {
-        "observations": ((4, 100, 3), "float32"), "actions": ((4, 100), "int64"), "rewards": ((4, 100), "float32"),
-        "next_observations": ((4, 100, 3), "float32"), "terminated": ((4, 100), "bool"), "seeds": ((4,), "int64"),
-    }.items():  # fmt: skip
+        "observations": ((4, 100, 3), "float32"),
+        "actions": ((4, 100), "int64"),
+        "rewards": ((4, 100), "float32"),
+        "next_observations": ((4, 100, 3), "float32"),
+        "terminated": ((4, 100), "bool"),
+        "seeds": ((4,), "int64"),
+    }.items():
         array = getattr(data, field)
         assert (array.shape, str(array.dtype)) == (shape, dtype)
     assert (data.environment, data.action_count, data.size, data.obs_dim) == ("Pendulum", 3, 100, 3)
@@ -180,8 +184,19 @@ def test_a_number_in_any_wrapping_is_the_number(one):
     assert data.digest == hanq.collect("Pendulum", [0], size=1, episode_length=1, initial_velocity=1).digest
 
 
-@pytest.mark.parametrize("seeds", [np.ma.array([1, 2]), torch.tensor([1, 2]), pandas.Series([1, 2], dtype="Int64"), (1, torch.tensor(2)),
-                                   iter([1, 2]), xarray.DataArray([1, 2]), np.array([1, 2], ">u8"), {1: "a", 2: "b"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "seeds",
+    [
+        np.ma.array([1, 2]),
+        torch.tensor([1, 2]),
+        pandas.Series([1, 2], dtype="Int64"),
+        (1, torch.tensor(2)),
+        iter([1, 2]),
+        xarray.DataArray([1, 2]),
+        np.array([1, 2], ">u8"),
+        {1: "a", 2: "b"},
+    ],
+)
 def test_seeds_in_any_wrapping_are_the_seeds(seeds):
     assert hanq.collect("Pendulum", seeds, size=1).seeds.tolist() == [1, 2]
 

@@ -225,7 +225,7 @@ def test_a_full_disk_is_an_error_that_the_process_survives(tmp_path):
 
 def test_ctrl_c_while_a_file_is_written_comes_after_it(tmp_path, monkeypatch, kinds):
     """Raised within HDF5, the exception may be dropped."""
-    saved, load = kinds["dataset"]
+    saved, _load = kinds["dataset"]
     write = xarray.Dataset.to_netcdf
 
     def interrupted(self, *given, **options):

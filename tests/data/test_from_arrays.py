@@ -94,7 +94,7 @@ BAD = {
     "duplicate seeds": (logged(seeds=2) | dict(seeds=[4, 4]), r"seeds=\[4, 4\] repeats a seed: use distinct"),
     "negative seed": (logged(seeds=2) | dict(seeds=[0, -4]), r"seeds=\[0, -4\] is not allowed: use distinct"),
     "too many seeds": (logged(seeds=2) | dict(seeds=[0, 1, 2]), r"seeds=\[0, 1, 2\] has 3 entries: there are 2 datasets"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("arguments", "message"), BAD.values(), ids=BAD.keys())

@@ -210,10 +210,13 @@ def test_frames_that_another_run_collects_are_waited_for(tmp_path, hold, monkeyp
     thread.join()
 
 
-@pytest.mark.parametrize(("command", "held"), [
-    ("seaquest --algorithm HANQ --learning-rate 1e-4 --out", "HANQ-learning_rate=0.0001-seed=0.nc"),
-    ("table5 --row HANQ DQN --learning-rate 1e-4 --work FOLDER --out", "seaquest-DQN.nc"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("command", "held"),
+    [
+        ("seaquest --algorithm HANQ --learning-rate 1e-4 --out", "HANQ-learning_rate=0.0001-seed=0.nc"),
+        ("table5 --row HANQ DQN --learning-rate 1e-4 --work FOLDER --out", "seaquest-DQN.nc"),
+    ],
+)
 def test_a_second_command_on_a_folder_is_refused_before_anything_is_collected(tmp_path, hold, capsys, command, held):
     hold(tmp_path / held)
     with pytest.raises(SystemExit, match="2"):
@@ -252,9 +255,8 @@ class WindowsLocks:
 def test_windows_locks_do_as_well(tmp_path, monkeypatch):
     for name, value in dict(fcntl=None, msvcrt=WindowsLocks, HELD=PermissionError).items():
         monkeypatch.setattr(files, name, value, raising=False)
-    with files.locked("path", tmp_path / "x"):
-        with pytest.raises(ValueError, match="in use"), files.locked("path", tmp_path / "x"):
-            pass
+    with files.locked("path", tmp_path / "x"), pytest.raises(ValueError, match="in use"), files.locked("path", tmp_path / "x"):
+        pass
     records.save(numbers(), tmp_path / "x")
     assert names(tmp_path) == ["x"]
 

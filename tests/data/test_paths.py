@@ -46,7 +46,22 @@ def test_results_are_written_to_and_read_from_the_home_folder(home, capsys):
 
 
 def test_seaquests_files_are_in_the_home_folder(home):
-    small = "--learning-rate 1e-4 --seed 5 --transitions 60 --batch-size 2 --steps 1 --eval-episodes 1 --eval-steps 5".split()
+    small = [
+        "--learning-rate",
+        "1e-4",
+        "--seed",
+        "5",
+        "--transitions",
+        "60",
+        "--batch-size",
+        "2",
+        "--steps",
+        "1",
+        "--eval-episodes",
+        "1",
+        "--eval-steps",
+        "5",
+    ]
     main(["seaquest", "--algorithm", "DQN", "--out", "~/s", *small])
     main(["table5", "--row", "DQN-LN", "--work", "~/s", "--out", "~/t", *small])
     assert {"frames", "DQN-learning_rate=0.0001-seed=5-transitions=60.csv"} < set(names(home / "s"))

@@ -53,10 +53,16 @@ SETTINGS = {
 
 def state_of_settings():
     return [
-        torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.get_default_dtype(), torch.get_default_device(),
-        torch.is_autocast_enabled("cpu"), torch.get_float32_matmul_precision(), torch.are_deterministic_algorithms_enabled(),
-        np.geterr(), list(warnings.filters),
-    ]  # fmt: skip
+        torch.is_grad_enabled(),
+        torch.is_inference_mode_enabled(),
+        torch.get_default_dtype(),
+        torch.get_default_device(),
+        torch.is_autocast_enabled("cpu"),
+        torch.get_float32_matmul_precision(),
+        torch.are_deterministic_algorithms_enabled(),
+        np.geterr(),
+        list(warnings.filters),
+    ]
 
 
 def everything(engine):
@@ -71,11 +77,17 @@ def everything(engine):
     ]
     policies = [run.policy(learning_rate=run.curves.learning_rate.item()) for run in runs]
     return [data.digest, own.digest] + [
-        part for run, policy in zip(runs, policies, strict=True) for part in (
-            run.parameters.values.tobytes(), *(run.curves[name].values.tobytes() for name in run.curves), policy.params.device,
-            policy.params.dtype, policy.params.is_inference(), policy.params.detach().numpy().tobytes(),
+        part
+        for run, policy in zip(runs, policies, strict=True)
+        for part in (
+            run.parameters.values.tobytes(),
+            *(run.curves[name].values.tobytes() for name in run.curves),
+            policy.params.device,
+            policy.params.dtype,
+            policy.params.is_inference(),
+            policy.params.detach().numpy().tobytes(),
         )
-    ]  # fmt: skip
+    ]
 
 
 usual = cache(everything)
@@ -108,8 +120,18 @@ def test_a_policy_made_in_inference_mode_can_be_trained_on():
 
 
 def train_seaquest():
-    run = atari.train(hanq.HANQ, small_frames(), learning_rate=1e-4, gradient_steps=1, eval_every=1, eval_episodes=1,
-                      eval_steps=2, batch_size=4, device="cpu", progress=False)  # fmt: skip
+    run = atari.train(
+        hanq.HANQ,
+        small_frames(),
+        learning_rate=1e-4,
+        gradient_steps=1,
+        eval_every=1,
+        eval_episodes=1,
+        eval_steps=2,
+        batch_size=4,
+        device="cpu",
+        progress=False,
+    )
     return run.parameters.values.tobytes(), *(run.curves[name].values.tobytes() for name in run.curves)
 
 

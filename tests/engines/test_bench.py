@@ -6,7 +6,7 @@ import torch
 
 from hanq import reference
 from hanq.algorithm import DQN, HANQ, Network
-from hanq.data.dataset import collect
+from hanq.data.collection import collect
 from hanq.engines import bench, fused, torch_engine
 from hanq.engines.population import initial_parameters
 

@@ -106,8 +106,10 @@ def test_a_run_that_was_killed_goes_on_to_the_same_curves(tmp_path):
         assert process.wait() == -signal.SIGKILL
     reached = checkpoints.load(path, {})[0].gradient_step
     assert reached > 0
-    settings = dict(learning_rate=1e-2, hyper_lr=0.1, gradient_steps=50 * (reached // 50 + 2), eval_every=50, batch_size=8,
-                    eval_episodes=1) | TORCH  # fmt: skip
+    settings = (
+        dict(learning_rate=1e-2, hyper_lr=0.1, gradient_steps=50 * (reached // 50 + 2), eval_every=50, batch_size=8, eval_episodes=1)
+        | TORCH
+    )
     resumed = hanq.train(hanq.HANQ, data, checkpoint=path, **settings)
     assert_same(resumed, hanq.train(hanq.HANQ, data, **settings))
 

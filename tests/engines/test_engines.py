@@ -82,9 +82,9 @@ def test_networks_of_the_papers_size_agree_on_pendulums_data(name):
     assert_engines_agree(PAPER[name], "Pendulum", batch_size=128)
 
 
-@pytest.mark.parametrize(("algorithm", "rates"), [
-    (DQN, dict(learning_rate=10**-2.5)), (HANQ, dict(learning_rate=1e-2, hyper_lr=0.1)),
-], ids=["DQN", "HANQ"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("algorithm", "rates"), [(DQN, dict(learning_rate=10**-2.5)), (HANQ, dict(learning_rate=1e-2, hyper_lr=0.1))], ids=["DQN", "HANQ"]
+)
 def test_curves_of_both_engines_agree_over_2000_steps(algorithm, rates):
     """The 99 % interval of the mean paired difference, over 12 seeds, lies within margins of no interest.
 
@@ -96,8 +96,17 @@ def test_curves_of_both_engines_agree_over_2000_steps(algorithm, rates):
     data = hanq.collect("Pendulum", range(12))
     curves = {}
     for engine in ("torch", "fused"):
-        run = hanq.train(replace(algorithm, hidden_features=32), data, **rates, gradient_steps=2_000, batch_size=32,
-                         eval_every=200, eval_episodes=5, engine=engine, progress=False)  # fmt: skip
+        run = hanq.train(
+            replace(algorithm, hidden_features=32),
+            data,
+            **rates,
+            gradient_steps=2_000,
+            batch_size=32,
+            eval_every=200,
+            eval_episodes=5,
+            engine=engine,
+            progress=False,
+        )
         assert run.curves.attrs["engine"] == engine
         curves[engine] = {"score": run.curves.score, "msbe": np.log10(run.curves.msbe)}
     for name, margin in (("score", 1.0), ("msbe", 0.01)):
@@ -129,7 +138,8 @@ def assert_same_training(ours, theirs, start):
 def test_compiled_torch_engine_agrees_with_the_reference():
     network, agents, data, start = four_agents(HANQ)
     ours, theirs = (
-        to_numpy(engine(network, agents, data, 16).advance(start, 10)) for engine in (torch_engine.CompiledTorchEngine, torch_engine.TorchEngine)
+        to_numpy(engine(network, agents, data, 16).advance(start, 10))
+        for engine in (torch_engine.CompiledTorchEngine, torch_engine.TorchEngine)
     )
     assert_same_training(ours, theirs, start)
 

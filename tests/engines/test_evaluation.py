@@ -170,8 +170,10 @@ def test_curves_hold_what_evaluate_measures():
 
 
 def test_faster_starts_are_other_episodes_of_the_same_agents():
-    runs = [hanq.train(DQN, small_pendulum(), learning_rate=1e-3, gradient_steps=2, eval_every=2, eval_velocity=velocity, **TORCH)
-            for velocity in (1.0, 8.0, None)]  # fmt: skip
+    runs = [
+        hanq.train(DQN, small_pendulum(), learning_rate=1e-3, gradient_steps=2, eval_every=2, eval_velocity=velocity, **TORCH)
+        for velocity in (1.0, 8.0, None)
+    ]
     slow, fast, default = runs
     assert np.array_equal(slow.parameters, fast.parameters) and np.array_equal(slow.curves.msbe, fast.curves.msbe)
     assert (slow.curves.return_.values != fast.curves.return_.values).all()

@@ -47,8 +47,18 @@ VARIANTS |= {
 }
 VARIANTS |= {
     f"{name}, two layers": replace(VARIANTS[name], hidden_layers=2)
-    for name in ("DQN", "DQN-LN", "DQN-L2N", "PQN", "SSANQ", "HANQ", "HANQ symmetric", "HANQ semi", "HANQ l2-layer first",
-                 "detached first with layer")  # fmt: skip
+    for name in (
+        "DQN",
+        "DQN-LN",
+        "DQN-L2N",
+        "PQN",
+        "SSANQ",
+        "HANQ",
+        "HANQ symmetric",
+        "HANQ semi",
+        "HANQ l2-layer first",
+        "detached first with layer",
+    )
 }
 
 
@@ -88,10 +98,7 @@ def algorithms(**fixed):
 
 
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(
-    algorithms(), st.sampled_from([1, 2, 7, 16, 33, 64]), st.sampled_from([1, 2, 7, 16, 33]),
-    st.sampled_from([(3, 3), (1, 2)]),
-)  # fmt: skip
+@given(algorithms(), st.sampled_from([1, 2, 7, 16, 33, 64]), st.sampled_from([1, 2, 7, 16, 33]), st.sampled_from([(3, 3), (1, 2)]))
 def test_any_algorithm_of_any_size_agrees_with_reference(fields, width, batch_size, sizes):
     if width <= 2:  # normalised, one feature is a constant and two are a sign: gradients of rounding
         fields = fields | {"main_norm": "none", "predictor_norm": "none"}

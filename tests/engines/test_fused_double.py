@@ -43,9 +43,12 @@ def test_every_element_of_both_gradients_is_autograds(name):
         ours, reference_engine, start = engines(algorithm, agents, 20, dtype=np.float64)
         elsewhere = initial_state(Network(algorithm, 3, 3), agents._replace(seeds=agents.seeds + 5)).params
         state = start._replace(
-            gradient_step=1, direction=np.eye(size), params=(start.params + 0.1 * elsewhere).astype(np.float64),
-            target_params=elsewhere.astype(np.float64), learning_rate=learning_rate * ones,
-        )  # fmt: skip
+            gradient_step=1,
+            direction=np.eye(size),
+            params=(start.params + 0.1 * elsewhere).astype(np.float64),
+            target_params=elsewhere.astype(np.float64),
+            learning_rate=learning_rate * ones,
+        )
         theirs = reference_double(reference_engine, agents, state, 1)
         mine = ours.advance(state, 1)
         for moment in ("first_moment", "hyper_first_moment"):

@@ -41,8 +41,14 @@ def test_all_widths_share_one_compilation():
 def log(actions, columns=3, size=64):
     random = np.random.default_rng(0)
     observations = random.normal(size=(size, columns))
-    return hanq.Dataset.from_arrays(observations, np.arange(size) % actions, random.normal(size=size), observations[::-1].copy(),
-                                    np.zeros(size, bool), action_count=actions)  # fmt: skip
+    return hanq.Dataset.from_arrays(
+        observations,
+        np.arange(size) % actions,
+        random.normal(size=size),
+        observations[::-1].copy(),
+        np.zeros(size, bool),
+        action_count=actions,
+    )
 
 
 def test_more_actions_than_the_fused_engine_takes_are_trained_by_pytorch_which_says_so():

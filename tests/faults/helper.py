@@ -25,16 +25,25 @@ WARM.set_forkserver_preload(["hanq.__main__"])
 COLD = multiprocessing.get_context("spawn")  # a fresh interpreter, with today's environment
 OFTEN = 0.02  # seconds: segments and checkpoints, so that a kill meets many of them
 SECONDS = ("wall_seconds", "date")  # attributes that no two runs share
-SEAQUEST = ["--transitions", "60", "--batch-size", "2", "--steps", "6", "--eval-every", "2", "--eval-episodes", "1",
-            "--eval-steps", "5"]  # fmt: skip
+SEAQUEST = ["--transitions", "60", "--batch-size", "2", "--steps", "6", "--eval-every", "2", "--eval-episodes", "1", "--eval-steps", "5"]
 
 
 def train(folder):
     path = folder / "run.nc"
     if not path.exists():
         data = hanq.collect("Pendulum", range(2))
-        hanq.train(hanq.HANQ, data, learning_rate=[1e-2, 1e-3], hyper_lr=0.1, target_rate=0.5, gradient_steps=4_000, eval_every=500,
-                   eval_episodes=3, progress=False, checkpoint=folder / "run.checkpoint").save(path)  # fmt: skip
+        hanq.train(
+            hanq.HANQ,
+            data,
+            learning_rate=[1e-2, 1e-3],
+            hyper_lr=0.1,
+            target_rate=0.5,
+            gradient_steps=4_000,
+            eval_every=500,
+            eval_episodes=3,
+            progress=False,
+            checkpoint=folder / "run.checkpoint",
+        ).save(path)
 
 
 def collect(folder):

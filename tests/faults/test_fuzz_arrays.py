@@ -21,20 +21,52 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def plain(generator, size=6, obs_dim=2):
     """The arguments of `from_arrays`, well formed."""
     observations = generator.normal(size=(2, size, obs_dim))
-    return dict(observations=observations[0], actions=generator.integers(2, size=size), rewards=generator.normal(size=size),
-                next_observations=observations[1], terminated=generator.random(size) < 0.3)  # fmt: skip
+    return dict(
+        observations=observations[0],
+        actions=generator.integers(2, size=size),
+        rewards=generator.normal(size=size),
+        next_observations=observations[1],
+        terminated=generator.random(size) < 0.3,
+    )
 
 
 SPECIAL = [np.nan, np.inf, -np.inf, -1, 1e39, 2**24 + 1, 0.5, 2**63, -0.0, True, None, "x", 1j, b"1", {}, [], (), object()]
-CONTAINERS = [list, tuple, torch.as_tensor, np.ma.masked_array, lambda a: a.astype(object), lambda a: a.tolist(), iter,
-              lambda a: torch.as_tensor(a).to(torch.bfloat16), lambda a: torch.as_tensor(a, dtype=torch.float64).requires_grad_(),
-              lambda a: np.ma.masked_less(a, 0), lambda a: a[..., ::-1], np.asfortranarray, lambda a: a.view(np.recarray),
-              lambda a: torch.as_tensor(a).to_sparse(), lambda a: {0: a}, memoryview, lambda a: a.astype("datetime64[s]"),
-              lambda a: np.array(a, dtype=[("x", float)]), lambda a: torch.as_tensor(a).to("meta")]  # fmt: skip
+CONTAINERS = [
+    list,
+    tuple,
+    torch.as_tensor,
+    np.ma.masked_array,
+    lambda a: a.astype(object),
+    lambda a: a.tolist(),
+    iter,
+    lambda a: torch.as_tensor(a).to(torch.bfloat16),
+    lambda a: torch.as_tensor(a, dtype=torch.float64).requires_grad_(),
+    lambda a: np.ma.masked_less(a, 0),
+    lambda a: a[..., ::-1],
+    np.asfortranarray,
+    lambda a: a.view(np.recarray),
+    lambda a: torch.as_tensor(a).to_sparse(),
+    lambda a: {0: a},
+    memoryview,
+    lambda a: a.astype("datetime64[s]"),
+    lambda a: np.array(a, dtype=[("x", float)]),
+    lambda a: torch.as_tensor(a).to("meta"),
+]
 TYPES = ["f2", "f4", "f8", "g", "i1", "u1", "u8", "?", "c8", "U3", "S2", "O", "M8[s]", ">f4", "V4"]
-SHAPES = [lambda a: a[None], lambda a: a[:0], lambda a: a[:-1], lambda a: a[..., :0], lambda a: a[0], lambda a: a.T,
-          lambda a: np.stack([a, a]), lambda a: a.reshape(-1), lambda a: a[None, None], lambda a: np.repeat(a, 3, -1),
-          lambda a: a.reshape(1, -1), lambda a: np.float64(a.ravel()[0])]  # fmt: skip
+SHAPES = [
+    lambda a: a[None],
+    lambda a: a[:0],
+    lambda a: a[:-1],
+    lambda a: a[..., :0],
+    lambda a: a[0],
+    lambda a: a.T,
+    lambda a: np.stack([a, a]),
+    lambda a: a.reshape(-1),
+    lambda a: a[None, None],
+    lambda a: np.repeat(a, 3, -1),
+    lambda a: a.reshape(1, -1),
+    lambda a: np.float64(a.ravel()[0]),
+]
 
 
 def put(array, value, index):
@@ -62,8 +94,22 @@ def mutated(chance, value):
     return value
 
 
-SETTINGS = dict(learning_rate=1e-2, hyper_lr=0.1, target_rate=0.5, discount=0.9, weight_decay=0.0, gradient_steps=2, batch_size=2,
-                eval_every=1, eval_episodes=1, eval_velocity=None, seeds=None, device=None, engine="torch", checkpoint=None)  # fmt: skip
+SETTINGS = dict(
+    learning_rate=1e-2,
+    hyper_lr=0.1,
+    target_rate=0.5,
+    discount=0.9,
+    weight_decay=0.0,
+    gradient_steps=2,
+    batch_size=2,
+    eval_every=1,
+    eval_episodes=1,
+    eval_velocity=None,
+    seeds=None,
+    device=None,
+    engine="torch",
+    checkpoint=None,
+)
 NETWORK = hanq.Algorithm(hidden_features=3)
 
 

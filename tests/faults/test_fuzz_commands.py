@@ -18,18 +18,76 @@ INPUTS = 2_000 if FULL else 150
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-WORDS = ["0", "-1", "1", "2", "3.5", "1e-4", "nan", "inf", "1e400", "", " ", "x", "--", "-", "é", "Pendulum", "Acrobot", "pendulum",
-         "table1", "fig7", "HANQ", "DQN", "auto", "torch", "fused", "cuda", "cuda:99", "float32", "tf32", "bfloat16", "10000000000000000000",
-         "/dev/null/x", "1,2", "0x10", "[]", "\n", "a\nb", "None", "True", "~", "." * 300, "%s", "{}"]  # fmt: skip
+WORDS = [
+    "0",
+    "-1",
+    "1",
+    "2",
+    "3.5",
+    "1e-4",
+    "nan",
+    "inf",
+    "1e400",
+    "",
+    " ",
+    "x",
+    "--",
+    "-",
+    "é",
+    "Pendulum",
+    "Acrobot",
+    "pendulum",
+    "table1",
+    "fig7",
+    "HANQ",
+    "DQN",
+    "auto",
+    "torch",
+    "fused",
+    "cuda",
+    "cuda:99",
+    "float32",
+    "tf32",
+    "bfloat16",
+    "10000000000000000000",
+    "/dev/null/x",
+    "1,2",
+    "0x10",
+    "[]",
+    "\n",
+    "a\nb",
+    "None",
+    "True",
+    "~",
+    "." * 300,
+    "%s",
+    "{}",
+]
 FLAGS = {
     "list": [],
     "reproduce": ["--env", "--out", "--quick", "--engine"],
     "ledger": ["--csv", "--results"],
-    "seaquest": ["--algorithm", "--learning-rate", "--hyper-lr", "--target-rate", "--discount", "--seed", "--steps", "--batch-size",
-                 "--eval-every", "--eval-episodes", "--eval-steps", "--transitions", "--device", "--precision", "--compile", "--out"],
+    "seaquest": [
+        "--algorithm",
+        "--learning-rate",
+        "--hyper-lr",
+        "--target-rate",
+        "--discount",
+        "--seed",
+        "--steps",
+        "--batch-size",
+        "--eval-every",
+        "--eval-episodes",
+        "--eval-steps",
+        "--transitions",
+        "--device",
+        "--precision",
+        "--compile",
+        "--out",
+    ],
     "table5": ["--row", "--learning-rate", "--target-rate", "--seed", "--steps", "--eval-every", "--device", "--work", "--out"],
     "bench": ["--atari"],
-}  # fmt: skip
+}
 GIVEN = {"reproduce": ["fig7"], "seaquest": ["--algorithm", "DQN", "--learning-rate", "1e-4"]}
 
 
@@ -48,8 +106,15 @@ def test_fuzzed_command_lines_work_or_end_with_one_line_and_status_2(tmp_path, m
     def reached(*_, **__):
         raise Reached
 
-    for module, name in ((training, "segments"), (protocol, "collect"), (protocol, "train"), (frames, "collect_seed"),
-                         (ledger, "ours"), (bench, "main"), (atari_bench, "main")):  # fmt: skip
+    for module, name in (
+        (training, "segments"),
+        (protocol, "collect"),
+        (protocol, "train"),
+        (frames, "collect_seed"),
+        (ledger, "ours"),
+        (bench, "main"),
+        (atari_bench, "main"),
+    ):
         monkeypatch.setattr(module, name, reached)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))

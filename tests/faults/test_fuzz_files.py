@@ -29,8 +29,18 @@ def saved(tmp_path_factory):
     folder = tmp_path_factory.mktemp("saved")
     hanq.collect("Pendulum", [0, 1], size=300).save(folder / "dataset.nc")
     data = hanq.load_dataset(folder / "dataset.nc")
-    hanq.train(hanq.SSAQ, data, learning_rate=1e-2, hyper_lr=0.1, gradient_steps=4, eval_every=2, eval_episodes=1,
-               engine="torch", checkpoint=folder / "checkpoint", progress=False).save(folder / "run.nc")
+    hanq.train(
+        hanq.SSAQ,
+        data,
+        learning_rate=1e-2,
+        hyper_lr=0.1,
+        gradient_steps=4,
+        eval_every=2,
+        eval_episodes=1,
+        engine="torch",
+        checkpoint=folder / "checkpoint",
+        progress=False,
+    ).save(folder / "run.nc")
     SCENARIOS["frames"](folder)
     (folder / "tuning").mkdir()
     SCENARIOS["tuning"](folder / "tuning")
@@ -128,8 +138,7 @@ def references(file, name):
 
 
 @pytest.mark.parametrize("kind", ["dataset", "run", "tuning", "result", "frames"])
-@pytest.mark.parametrize("change", [huge, external_link, soft_link, broken_link, virtual, external_storage, group, compound,
-                                    references])  # fmt: skip
+@pytest.mark.parametrize("change", [huge, external_link, soft_link, broken_link, virtual, external_storage, group, compound, references])
 def test_a_file_that_reaches_elsewhere_or_promises_more_than_it_holds_is_refused(tmp_path, saved, record_property, kind, change):
     original, load = saved[kind]
     shutil.copytree(original.parent, tmp_path / "copy")

@@ -27,8 +27,14 @@ def many_agents(folder):
 
 
 def many_agents_in_torch(folder):
-    hanq.train(hanq.HANQ, hanq.collect("Pendulum", range(30)), learning_rate=np.logspace(-4, -1, 100), **USUAL, engine="torch",
-               checkpoint=folder / "c")  # fmt: skip
+    hanq.train(
+        hanq.HANQ,
+        hanq.collect("Pendulum", range(30)),
+        learning_rate=np.logspace(-4, -1, 100),
+        **USUAL,
+        engine="torch",
+        checkpoint=folder / "c",
+    )
 
 
 def one_agent(folder):
@@ -60,8 +66,22 @@ def collect_frames(folder):
 
 
 def seaquest(folder):
-    main(["seaquest", "--algorithm", "HANQ", "--learning-rate", "1e-3", "1e-4", "--transitions", "500", "--eval-every", "10",
-          "--out", str(folder)])  # fmt: skip
+    main(
+        [
+            "seaquest",
+            "--algorithm",
+            "HANQ",
+            "--learning-rate",
+            "1e-3",
+            "1e-4",
+            "--transitions",
+            "500",
+            "--eval-every",
+            "10",
+            "--out",
+            str(folder),
+        ]
+    )
 
 
 def save(folder):
@@ -86,7 +106,7 @@ def work(job, folder):
     sys.exit(job(folder) or 0)
 
 
-def answer(job, folder, seconds, ):
+def answer(job, folder, seconds):
     """The seconds that it takes a job to end after Ctrl-C, `seconds` after its start."""
     process = WARM.Process(target=work, args=(job, folder))
     process.start()
@@ -115,7 +135,9 @@ def test_ctrl_c_is_answered_within_two_seconds_while_compiling(tmp_path, record_
     """In a fresh interpreter, which must also exit: Python waits there for threads that it knows of."""
     command = [sys.executable, "-c", "import test_patience as t, pathlib, sys; print('begun', flush=True); t.one_agent(pathlib.Path())"]
     cold = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    with subprocess.Popen(command, cwd=Path(__file__).parent, env=cold, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=Path(__file__).parent, env=cold, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         process.stdout.readline()
         time.sleep(COMPILING * share)
         assert process.poll() is None
@@ -129,13 +151,20 @@ def test_ctrl_c_is_answered_within_two_seconds_while_compiling(tmp_path, record_
 
 
 def torch_segments(folder):
-    hanq.train(hanq.HANQ, hanq.collect("Pendulum", range(4)), learning_rate=[1e-3, 1e-4], **USUAL | dict(eval_every=5), engine="torch",
-               checkpoint=folder / "c")  # fmt: skip
+    hanq.train(
+        hanq.HANQ,
+        hanq.collect("Pendulum", range(4)),
+        learning_rate=[1e-3, 1e-4],
+        **USUAL | dict(eval_every=5),
+        engine="torch",
+        checkpoint=folder / "c",
+    )
 
 
 def fused_segments(folder):
-    hanq.train(hanq.HANQ, hanq.collect("Pendulum", range(4)), learning_rate=[1e-3, 1e-4], **USUAL | dict(eval_every=50),
-               checkpoint=folder / "c")  # fmt: skip
+    hanq.train(
+        hanq.HANQ, hanq.collect("Pendulum", range(4)), learning_rate=[1e-3, 1e-4], **USUAL | dict(eval_every=50), checkpoint=folder / "c"
+    )
 
 
 def repeated(folder):

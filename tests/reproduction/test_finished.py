@@ -195,20 +195,23 @@ def test_a_field_that_is_added_leaves_checkpoints_and_finished_files_valid(monke
 PACKAGE = Path(hanq.__file__).parents[1]
 
 
-@pytest.mark.parametrize(("argument", "recorded"), [
-    (str(PACKAGE / "book" / "results"), "book/results"),
-    (f"--out={PACKAGE}/book", "--out=book"),
-    ("/tmp/somebody/out", "out"),
-    ("--work=/tmp/somebody/work", "--work=work"),
-    ("/tmp/a=b/c", "c"),
-    ("~/out", "out"),
-    ("--out=~", "--out=~"),
-    (str(Path.home()), "~"),
-    ("/", "root"),
-    ("relative/out", "relative/out"),
-    ("1e-4", "1e-4"),
-    ("table1", "table1"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("argument", "recorded"),
+    [
+        (str(PACKAGE / "book" / "results"), "book/results"),
+        (f"--out={PACKAGE}/book", "--out=book"),
+        ("/tmp/somebody/out", "out"),
+        ("--work=/tmp/somebody/work", "--work=work"),
+        ("/tmp/a=b/c", "c"),
+        ("~/out", "out"),
+        ("--out=~", "--out=~"),
+        (str(Path.home()), "~"),
+        ("/", "root"),
+        ("relative/out", "relative/out"),
+        ("1e-4", "1e-4"),
+        ("table1", "table1"),
+    ],
+)
 def test_a_recorded_command_has_no_folder_of_the_machine(monkeypatch, argument, recorded):
     monkeypatch.setattr(sys, "argv", ["/usr/lib/hanq/__main__.py", "reproduce", argument])
     assert records.provenance()["command"] == f"python -m hanq reproduce {recorded}"

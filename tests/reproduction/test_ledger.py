@@ -13,7 +13,7 @@ import xarray
 from hanq.__main__ import main
 from hanq.algorithm import HANQ
 from hanq.data import records
-from hanq.data.dataset import collect
+from hanq.data.collection import collect
 from hanq.reproduction import ledger, paper, protocol
 from hanq.training import scores
 from hanq.training.train import train
@@ -40,8 +40,13 @@ def test_a_training_that_several_tables_share_fills_all_of_them(results):
     found = ledger.compare(results)
     done = found[found.seeds > 0]
     assert set(zip(done.table, done.algorithm, strict=True)) == {
-        ("1", "HANQ"), ("2", "HANQ"), ("3", "HANQ"), ("3", "w/o l2N"), ("3", "w/o LN"), ("7", "HANQ"),
-    }  # fmt: skip
+        ("1", "HANQ"),
+        ("2", "HANQ"),
+        ("3", "HANQ"),
+        ("3", "w/o l2N"),
+        ("3", "w/o LN"),
+        ("7", "HANQ"),
+    }
     assert set(done.environment) == {"Pendulum"}
     assert done[done.algorithm == "HANQ"].ours_mean.nunique() == 1
 
@@ -97,8 +102,15 @@ def seaquest():
     axes = dict(learning_rate=[1e-3, 1e-4], hyper_lr=[0.0], target_rate=[1.0], discount=[0.99], weight_decay=[0.0], seed=[0, 1])
     shape = [len(values) for values in axes.values()]
     values = np.array([[10.0, 20.0], [80.0, 100.0]]).reshape(*shape, 1) + np.zeros(3, np.float32)
-    attrs = dict(algorithm=json.dumps(asdict(HANQ)), environment="Seaquest", protocol="grid", wall_seconds=100.0, threads=2,
-                 gradient_steps=300, transitions=60)  # fmt: skip
+    attrs = dict(
+        algorithm=json.dumps(asdict(HANQ)),
+        environment="Seaquest",
+        protocol="grid",
+        wall_seconds=100.0,
+        threads=2,
+        gradient_steps=300,
+        transitions=60,
+    )
     curves = xarray.Dataset({"score": ((*axes, "gradient_step"), values)}, axes | {"gradient_step": [100, 200, 300]}, attrs)
     return curves
 

@@ -5,7 +5,7 @@ import pytest
 
 from hanq.__main__ import main
 from hanq.data import records
-from hanq.data.dataset import collect
+from hanq.data.collection import collect
 from hanq.reproduction import ledger, paper, protocol, variations
 from hanq.training.train import train
 
@@ -68,8 +68,7 @@ def test_different_trainings_have_different_files():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named"),
-    [(["fig99"], "fig99"), (["table1", "--env", "Pong"], "Pong"), (["table4", "--env", "Acrobot"], "Acrobot")],
+    ("arguments", "named"), [(["fig99"], "fig99"), (["table1", "--env", "Pong"], "Pong"), (["table4", "--env", "Acrobot"], "Acrobot")]
 )
 def test_the_command_line_refuses_what_it_does_not_know_with_status_2(arguments, named, tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:

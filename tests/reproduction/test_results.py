@@ -49,7 +49,12 @@ def test_reproduce_takes_a_committed_file_as_done(name):
 
 
 def test_there_are_no_files_but_those_of_experiments():
-    assert {path.stem for path in FILES} == {*DONE, *(f"{name}-tuning" for name in TUNED), *PLAYED, *(f"{name}{kind}" for name in variations.RETIRED for kind in ("", "-tuning"))}
+    assert {path.stem for path in FILES} == {
+        *DONE,
+        *(f"{name}-tuning" for name in TUNED),
+        *PLAYED,
+        *(f"{name}{kind}" for name in variations.RETIRED for kind in ("", "-tuning")),
+    }
     assert {path.suffix for path in FOLDER.iterdir()} == {".nc"}
 
 
@@ -102,7 +107,11 @@ def test_a_row_of_seaquest_holds_the_algorithm_that_it_is_named_after_and_says_h
     assert curves.gradient_step.values.tolist() == list(range(every, steps + 1, every))
     for count in ("batch_size", "eval_episodes", "transitions", "threads"):
         assert curves.attrs[count] > 0, count
-    assert curves.attrs["device"] and curves.attrs["precision"] == precision and curves.sizes["seed"] == len(json.loads(curves.attrs["dataset"]))
+    assert (
+        curves.attrs["device"]
+        and curves.attrs["precision"] == precision
+        and curves.sizes["seed"] == len(json.loads(curves.attrs["dataset"]))
+    )
     for training in json.loads(curves.attrs["trainings"]):
         assert re.fullmatch("[0-9a-f]{12}", training["commit"]) and training["command"] and training["machine"]
     if name in table5.SHOWN:

@@ -133,19 +133,21 @@ def nothing(*_):
 OTHERS = {  # what is asked for of a finished file, and how the refusal names it
     "algorithms.0.predictor='none' where algorithms.0.predictor='meta'": dict(algorithms=(HANQ,)),
     "number=1 where number=2": dict(algorithms=(DQN, HANQ)),
-    "settings.learning_rate=[0.001, 0.01, 0.1] where settings.learning_rate=[0.01, 0.1]":
-        dict(settings=GRID_OF | dict(learning_rate=[1e-1, 1e-2])),
+    "settings.learning_rate=[0.001, 0.01, 0.1] where settings.learning_rate=[0.01, 0.1]": dict(
+        settings=GRID_OF | dict(learning_rate=[1e-1, 1e-2])
+    ),
     "settings.hyper_lr=[0.5] where settings.hyper_lr=[0.5, 0.6]": dict(settings=GRID_OF | dict(hyper_lr=[0.5, 0.6])),
     "rounds.first=[[100, 101, 102], 50, 10] where rounds.first=[[100, 101, 102], 50, 5]": dict(first=FIRST._replace(eval_every=5)),
-    "rounds.second=[[100, 101, 102, 103, 104], 200, 50] where rounds.second=[[100, 101], 200, 50]":
-        dict(second=SECOND._replace(seeds=range(100, 102))),
+    "rounds.second=[[100, 101, 102, 103, 104], 200, 50] where rounds.second=[[100, 101], 200, 50]": dict(
+        second=SECOND._replace(seeds=range(100, 102))
+    ),
     "finalists=2 where finalists=1": dict(finalists=1),
     "environment='Pendulum' where environment='Acrobot'": dict(conditions=CONDITIONS | dict(environment="Acrobot")),
     "batch_size=8 where batch_size=128": dict(conditions=CONDITIONS | dict(batch_size=128)),
     "eval_episodes=1 where eval_episodes=10": dict(conditions=CONDITIONS | dict(eval_episodes=10)),
     "eval_velocity=1.0 where eval_velocity=8.0": dict(conditions=CONDITIONS | dict(eval_velocity=8.0)),
     "data.episode_length=200 where data.episode_length=50": dict(conditions=CONDITIONS | dict(data={"episode_length": 50})),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("named", OTHERS)
@@ -179,14 +181,18 @@ def test_an_earlier_file_is_accepted_for_what_it_cannot_say(tmp_path, earlier):
     assert search(tmp_path, nothing) == earlier
 
 
-@pytest.mark.parametrize("changed", [
-    dict(settings=GRID_OF | dict(learning_rate=[1e-1, 1e-3])),
-    dict(settings=GRID_OF | dict(learning_rate=[1e-1, 1e-2, 1e-3, 1e-4])),
-    dict(settings=GRID_OF | dict(learning_rate=[3.0, 2.0])),
-    dict(settings=GRID_OF | dict(hyper_lr=0.6)),
-    dict(first=FIRST._replace(gradient_steps=60)),
-    dict(conditions=CONDITIONS | dict(environment="Acrobot")),
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "changed",
+    [
+        dict(settings=GRID_OF | dict(learning_rate=[1e-1, 1e-3])),
+        dict(settings=GRID_OF | dict(learning_rate=[1e-1, 1e-2, 1e-3, 1e-4])),
+        dict(settings=GRID_OF | dict(learning_rate=[3.0, 2.0])),
+        dict(settings=GRID_OF | dict(hyper_lr=0.6)),
+        dict(first=FIRST._replace(gradient_steps=60)),
+        dict(conditions=CONDITIONS | dict(environment="Acrobot")),
+    ],
+    ids=str,
+)
 def test_an_earlier_file_is_refused_for_all_that_it_does_say(tmp_path, earlier, changed):
     with pytest.raises(ValueError, match="tuning.nc.* it is of another search"):
         search(tmp_path, nothing, **changed)

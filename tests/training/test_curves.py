@@ -18,19 +18,31 @@ SHORT = dict(gradient_steps=7, eval_every=2, eval_episodes=1, batch_size=8) | TO
 
 @pytest.fixture(scope="module")
 def run():
-    return hanq.train(
-        HANQ, small_pendulum(), learning_rate=[10**-1.5, 1e-2], hyper_lr=[0.1, 0.0, 1e-4], discount=[0.9, 0.99], **SHORT
-    )
+    return hanq.train(HANQ, small_pendulum(), learning_rate=[10**-1.5, 1e-2], hyper_lr=[0.1, 0.0, 1e-4], discount=[0.9, 0.99], **SHORT)
 
 
 def test_train_has_the_contracts_arguments_and_defaults():
     found = {name: parameter.default for name, parameter in inspect.signature(hanq.train).parameters.items()}
     none = inspect.Parameter.empty
     assert found == dict(
-        algorithm=none, dataset=none, learning_rate=none, hyper_lr=0.0, target_rate=1.0, discount=0.99, weight_decay=0.0,
-        seeds=None, gradient_steps=200_000, batch_size=128, eval_every=2_000, eval_episodes=10, eval_velocity=None,
-        engine="auto", device=None, progress=True, checkpoint=None,
-    )  # fmt: skip
+        algorithm=none,
+        dataset=none,
+        learning_rate=none,
+        hyper_lr=0.0,
+        target_rate=1.0,
+        discount=0.99,
+        weight_decay=0.0,
+        seeds=None,
+        gradient_steps=200_000,
+        batch_size=128,
+        eval_every=2_000,
+        eval_episodes=10,
+        eval_velocity=None,
+        engine="auto",
+        device=None,
+        progress=True,
+        checkpoint=None,
+    )
 
 
 def test_dimensions_and_variables_are_the_contracts(run):
@@ -61,8 +73,16 @@ def test_an_axis_of_one_value_has_length_1(shape):
 
 
 def test_whole_numbers_may_be_written_as_floats():
-    run = hanq.train(DQN, small_pendulum().sel([0]), learning_rate=1, gradient_steps=4e0, eval_every=2.0,
-                     eval_episodes=np.int64(1), batch_size=8.0, **TORCH)  # fmt: skip
+    run = hanq.train(
+        DQN,
+        small_pendulum().sel([0]),
+        learning_rate=1,
+        gradient_steps=4e0,
+        eval_every=2.0,
+        eval_episodes=np.int64(1),
+        batch_size=8.0,
+        **TORCH,
+    )
     assert run.curves.gradient_step.values.tolist() == [2, 4]
 
 

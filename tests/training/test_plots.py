@@ -61,11 +61,22 @@ def ledger_lines():
     nan = float("nan")
     return pandas.DataFrame(
         {
-            "label": ["PQN", "none yet"], "paper_mean": [43.3, 9.0], "paper_low": [30.2, 4.0], "paper_high": [57.2, 14.0],
-            "ours_mean": [50.0, nan], "ours_low": [40.0, nan], "ours_high": [61.0, nan], "seeds": [30, 0], "overlap": ["yes", ""],
-            "learning_rate": [1e-3, nan], "hyper_lr": [0.1, nan], "target_rate": [1.0, nan], "weight_decay": [1e-5, nan], "norm_first": [True, None],
+            "label": ["PQN", "none yet"],
+            "paper_mean": [43.3, 9.0],
+            "paper_low": [30.2, 4.0],
+            "paper_high": [57.2, 14.0],
+            "ours_mean": [50.0, nan],
+            "ours_low": [40.0, nan],
+            "ours_high": [61.0, nan],
+            "seeds": [30, 0],
+            "overlap": ["yes", ""],
+            "learning_rate": [1e-3, nan],
+            "hyper_lr": [0.1, nan],
+            "target_rate": [1.0, nan],
+            "weight_decay": [1e-5, nan],
+            "norm_first": [True, None],
         }
-    )  # fmt: skip
+    )
 
 
 def test_a_comparison_shows_both_means_and_both_intervals_of_every_row(ledger_lines):

@@ -126,8 +126,10 @@ def test_observations_in_whatever_holds_numbers_give_the_same_q_values(run, cont
     torch.testing.assert_close(policy(contain(observations)), policy(torch.tensor(observations)), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("observations", [np.ma.array([1.0, 2, 3], mask=[False, True, False]), ["1", "2", "3"], [1j, 0, 0], None,
-                                          torch.tensor([1j, 0, 0]), [None, 1, 2]])  # fmt: skip
+@pytest.mark.parametrize(
+    "observations",
+    [np.ma.array([1.0, 2, 3], mask=[False, True, False]), ["1", "2", "3"], [1j, 0, 0], None, torch.tensor([1j, 0, 0]), [None, 1, 2]],
+)
 def test_observations_that_are_no_numbers_or_masked_are_refused(run, observations):
     with pytest.raises(ValueError, match="observations (is|has|holds) .*: use"):
         run.policy(seed=0, learning_rate=1e-2, hyper_lr=0.1)(observations)

@@ -57,16 +57,33 @@ def test_a_count_beyond_64_bits_is_refused(name, value):
     assert_refused(f"{name}=.* is not allowed", "at least 1 and below 9223372036854775808", **{name: value})
 
 
-@pytest.mark.parametrize("rates", [np.ma.array([0.5, 1.0]), pandas.Series([0.5, 1.0]), pandas.array([0.5, 1.0], "Float64"),
-                                   torch.tensor([0.5, 1.0], requires_grad=True).bfloat16(), [torch.tensor(0.5), np.float32(1)],
-                                   xarray.DataArray([0.5, 1.0]), (Fraction(1, 2), 1)])  # fmt: skip
+@pytest.mark.parametrize(
+    "rates",
+    [
+        np.ma.array([0.5, 1.0]),
+        pandas.Series([0.5, 1.0]),
+        pandas.array([0.5, 1.0], "Float64"),
+        torch.tensor([0.5, 1.0], requires_grad=True).bfloat16(),
+        [torch.tensor(0.5), np.float32(1)],
+        xarray.DataArray([0.5, 1.0]),
+        (Fraction(1, 2), 1),
+    ],
+)
 def test_rates_in_any_wrapping_are_an_axis(rates):
     assert train(learning_rate=rates, gradient_steps=1, eval_every=1).curves.learning_rate.values.tolist() == [0.5, 1.0]
 
 
 def train(**changes):
-    usual = dict(algorithm=DQN, dataset=small_pendulum(), learning_rate=1e-2, gradient_steps=4, eval_every=2,
-                 eval_episodes=1, engine="torch", progress=False)  # fmt: skip
+    usual = dict(
+        algorithm=DQN,
+        dataset=small_pendulum(),
+        learning_rate=1e-2,
+        gradient_steps=4,
+        eval_every=2,
+        eval_episodes=1,
+        engine="torch",
+        progress=False,
+    )
     return hanq.train(**usual | changes)
 
 

@@ -91,8 +91,19 @@ def backward(structure, net, branch, lengths, result):
             factors[3 + k, r] = scale[2, r] * branch.deltas[structure.heads[0] + k, r]
     for path in range(1 + (len(lengths.shaping) > 0)):
         normaliser_backward(structure, net, branch, path, factors[1], factors[2])
-    heads_backward(net.params, branch.x_back, net.heads, factors, branch.order, branch.starts,
-                   lengths.inputs, lengths.outputs, lengths.shaping, result, branch.below)  # fmt: skip
+    heads_backward(
+        net.params,
+        branch.x_back,
+        net.heads,
+        factors,
+        branch.order,
+        branch.starts,
+        lengths.inputs,
+        lengths.outputs,
+        lengths.shaping,
+        result,
+        branch.below,
+    )
     for path in range(2):
         if structure.norm[path] == 1:
             unfold(structure, net, branch, path, result)
@@ -104,11 +115,40 @@ def norm_first_backward(structure, net, branch, lengths, result):
     branch.factors[:4] = 0
     for path in range(2):
         normaliser_backward(structure, net, branch, path, branch.factors[2 * path], branch.factors[2 * path + 1])
-    normed_heads_backward(net.params, branch.x_back, structure.batch, net.affines, branch.norms, branch.factors, branch.deltas,
-                          0, 0, structure.norm_row[0], True, lengths.inputs, lengths.actions, result, branch.below)  # fmt: skip
-    normed_heads_backward(net.params, branch.x_back, structure.batch, net.affines, branch.norms, branch.factors, branch.deltas,
-                          1, structure.heads[0], structure.norm_row[1], len(lengths.shaping) > 0,
-                          lengths.inputs, lengths.outputs, result, branch.below)  # fmt: skip
+    normed_heads_backward(
+        net.params,
+        branch.x_back,
+        structure.batch,
+        net.affines,
+        branch.norms,
+        branch.factors,
+        branch.deltas,
+        0,
+        0,
+        structure.norm_row[0],
+        True,
+        lengths.inputs,
+        lengths.actions,
+        result,
+        branch.below,
+    )
+    normed_heads_backward(
+        net.params,
+        branch.x_back,
+        structure.batch,
+        net.affines,
+        branch.norms,
+        branch.factors,
+        branch.deltas,
+        1,
+        structure.heads[0],
+        structure.norm_row[1],
+        len(lengths.shaping) > 0,
+        lengths.inputs,
+        lengths.outputs,
+        result,
+        branch.below,
+    )
     result[: structure.bias_row, structure.features :] = 0  # a norm's mean leaks into the padding
 
 
@@ -130,5 +170,13 @@ def gradient(structure, net, branch, lengths, errors, predicted, every):
     for k in range(structure.heads[0] + 2):
         for r in range(structure.batch):
             biases[k] += branch.deltas[k, r]
-    below_backward(net.below, branch.observations, structure.features, structure.batch, lengths.first,
-                   lengths.second, branch.below, every[: structure.below])  # fmt: skip
+    below_backward(
+        net.below,
+        branch.observations,
+        structure.features,
+        structure.batch,
+        lengths.first,
+        lengths.second,
+        branch.below,
+        every[: structure.below],
+    )

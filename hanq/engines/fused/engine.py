@@ -4,8 +4,6 @@ One agent at a time per thread, so that its weights, its optimiser and its minib
 core's own caches. `reference` remains the specification; tests hold this engine to it.
 """
 
-from typing import NamedTuple
-
 import numba
 import numpy as np
 
@@ -15,33 +13,11 @@ from hanq.data.generator import MINIBATCH, splitmix64, stream_key, to_integer
 from hanq.engines.compiling import entry_point
 from hanq.engines.fused.backward import gradient, sort_by_action
 from hanq.engines.fused.kernels import FAST
-from hanq.engines.fused.memory import Branch, Net, matrix, new_below, new_branch, new_net
+from hanq.engines.fused.memory import new_below, new_learner
 from hanq.engines.fused.optimiser import Rates, adam, follow, hyper_of, hyper_step
-from hanq.engines.fused.passes import LANES, best_values, fold, structure_of, taken_values
+from hanq.engines.fused.passes import best_values, fold, structure_of, taken_values
 from hanq.engines.sources import VERSION
 from hanq.engines.threads import each
-
-
-class Learner(NamedTuple):
-    """One agent's memory: matrices (rows, features), and vectors (batch,)."""
-
-    net: Net
-    target_net: Net
-    target_rest: np.ndarray
-    first_moment: np.ndarray
-    second_moment: np.ndarray
-    direction: np.ndarray
-    semi: np.ndarray  # gradients: the semi-gradient,
-    objective: np.ndarray  # the residual one through Q(s, a),
-    through_target: np.ndarray  # and through max Q(s', a')
-    state: Branch
-    following: Branch
-    value: np.ndarray
-    bootstrap: np.ndarray
-    rewards: np.ndarray
-    continues: np.ndarray
-    errors: np.ndarray
-    moving: np.ndarray  # (3,): the learning rate and hyper-Adam's moments
 
 
 @njit(**FAST)
@@ -127,8 +103,16 @@ def step(structure, hyper, learner, table, seed, lengths, rates, lagging, gradie
         slope = -slope_along(hyper, learner, lagging, learner.direction)
         hyper_step(hyper, learner.moving, rates.hyper_lr, slope, gradient_step - 1)
     params = learner.net.every.reshape(-1)
-    adam(params, learner.semi.reshape(-1), learner.first_moment.reshape(-1), learner.second_moment.reshape(-1),
-         learner.direction.reshape(-1), learner.moving[0], rates.weight_decay, gradient_step)  # fmt: skip
+    adam(
+        params,
+        learner.semi.reshape(-1),
+        learner.first_moment.reshape(-1),
+        learner.second_moment.reshape(-1),
+        learner.direction.reshape(-1),
+        learner.moving[0],
+        rates.weight_decay,
+        gradient_step,
+    )
     follow(learner.target_net.every.reshape(-1), learner.target_rest.reshape(-1), params, rates.target_rate)
     if rates.hyper_lr > 0 and not hyper.rate_first:
         lagging = lagging and not hyper.residual  # that bootstraps from the weights themselves
@@ -136,27 +120,6 @@ def step(structure, hyper, learner, table, seed, lengths, rates, lagging, gradie
         objective_gradient(structure, hyper, learner, lengths, rates, lagging)
         slope = -slope_along(hyper, learner, lagging, learner.direction)
         hyper_step(hyper, learner.moving, rates.hyper_lr, slope, gradient_step)
-
-
-@njit(inline="always", **FAST)
-def new_learner(structure, below, vectors, places, moving):
-    """A `Learner` from vectors (6, size) whose elements belong at `places` of the matrices."""
-    width = (structure.features + LANES - 1) // LANES * LANES
-    columns = (structure.batch + LANES - 1) // LANES * LANES
-    dtype, rows = vectors.dtype, structure.rows
-    memory = matrix(9 * rows, width, dtype)
-    for k in range(6):
-        flat = memory[k * rows : (k + 1) * rows].reshape(-1)
-        for i in range(len(places)):
-            flat[places[i]] = vectors[k, i]
-    batch = matrix(5, columns, dtype)
-    return Learner(
-        new_net(structure, memory[:rows]), new_net(structure, memory[rows : 2 * rows]),
-        memory[2 * rows : 3 * rows], memory[3 * rows : 4 * rows], memory[4 * rows : 5 * rows],
-        memory[5 * rows : 6 * rows], memory[6 * rows : 7 * rows], memory[7 * rows : 8 * rows], memory[8 * rows : 9 * rows],
-        new_branch(structure, below, columns, dtype), new_branch(structure, below, columns, dtype),
-        batch[0], batch[1], batch[2], batch[3], batch[4], moving,
-    )  # fmt: skip
 
 
 def compiled(version):
@@ -172,7 +135,7 @@ def compiled(version):
         learner = new_learner(structure, below, vectors, places, moving)
         apart = not np.array_equal(vectors[0], vectors[1])  # from the first step on they agree
         for gradient_step in range(first_step, first_step + steps):
-            lagging = rates.target_rate != 1 or apart and gradient_step == first_step
+            lagging = rates.target_rate != 1 or (apart and gradient_step == first_step)
             step(structure, hyper, learner, table, seed, lengths, rates, lagging, gradient_step)
         for i in range(len(places)):
             vectors[0, i] = learner.net.every.reshape(-1)[places[i]]
@@ -202,8 +165,13 @@ class FusedEngine:
         self.threads = numba.config.NUMBA_NUM_THREADS
         self.structure, self.lengths, self.places = structure_of(network, batch_size)
         self.hyper = hyper_of(network.algorithm)
-        columns = (dataset.observations, dataset.next_observations, dataset.rewards[..., None],
-                   1 - dataset.terminated[..., None].astype(dtype), dataset.actions[..., None])  # fmt: skip
+        columns = (
+            dataset.observations,
+            dataset.next_observations,
+            dataset.rewards[..., None],
+            1 - dataset.terminated[..., None].astype(dtype),
+            dataset.actions[..., None],
+        )
         self.tables = np.concatenate([column.astype(dtype) for column in columns], axis=-1)  # see `draw`
         rates = zip(*(getattr(agents, name) for name in Rates._fields), strict=True)
         self.rates = [Rates(*map(dtype, one)) for one in rates]
@@ -221,7 +189,19 @@ class FusedEngine:
 
         def train_one(i):
             table, seed = self.tables[self.agents.datasets[i]], self.agents.seeds[i]
-            self.train_agent(self.structure, self.hyper, self.lengths, self.places, table, seed, self.rates[i],
-                             first_step, steps, moving[i], new_below(self.structure, self.dtype), vectors[i])  # fmt: skip
+            self.train_agent(
+                self.structure,
+                self.hyper,
+                self.lengths,
+                self.places,
+                table,
+                seed,
+                self.rates[i],
+                first_step,
+                steps,
+                moving[i],
+                new_below(self.structure, self.dtype),
+                vectors[i],
+            )
 
         each(train_one, len(vectors), self.threads)

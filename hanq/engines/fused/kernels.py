@@ -31,7 +31,7 @@ from hanq.engines.fused.vector import (
     store,
     store_each,
     zeros,
-)  # fmt: skip
+)
 
 FAST = {"fastmath": set(FLAGS), "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 EXACT = FAST | {"fastmath": False}  # sums in the order in which they are written
@@ -143,8 +143,9 @@ def normed_heads_forward(params, x, features, heads, affines, norms, path, first
 
 
 @njit(**FAST)
-def normed_heads_backward(params, x, batch, affines, norms, factors, deltas, path, first_head, norm_row,
-                          shaping, inputs, outputs, gradient, below):  # fmt: skip
+def normed_heads_backward(
+    params, x, batch, affines, norms, factors, deltas, path, first_head, norm_row, shaping, inputs, outputs, gradient, below
+):
     """Add one path's gradient where its normalisation stands before the ReLU.
 
     deltas: (heads, batch) d loss / d head. factors: (4, batch), the path's in rows 2 path and

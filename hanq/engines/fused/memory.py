@@ -68,6 +68,28 @@ class Branch(NamedTuple):
     starts: np.ndarray  # (actions + 1,): where in `order` each action's rows start
 
 
+class Learner(NamedTuple):
+    """One agent's memory: matrices (rows, features), and vectors (batch,)."""
+
+    net: Net
+    target_net: Net
+    target_rest: np.ndarray
+    first_moment: np.ndarray
+    second_moment: np.ndarray
+    direction: np.ndarray
+    semi: np.ndarray  # gradients: the semi-gradient,
+    objective: np.ndarray  # the residual one through Q(s, a),
+    through_target: np.ndarray  # and through max Q(s', a')
+    state: Branch
+    following: Branch
+    value: np.ndarray
+    bootstrap: np.ndarray
+    rewards: np.ndarray
+    continues: np.ndarray
+    errors: np.ndarray
+    moving: np.ndarray  # (3,): the learning rate and hyper-Adam's moments
+
+
 @njit(**FAST)
 def new_net(structure, every):
     heads, width = structure.heads[0] + 2, every.shape[1]
@@ -87,6 +109,52 @@ def new_branch(structure, below, columns, dtype):
         x, x_back = matrix(len(below.h), columns, dtype), below.z_back
     dots, deltas, slopes, rest = rest[:heads], rest[heads : 2 * heads], rest[2 * heads : 4 * heads], rest[4 * heads :]
     return Branch(
-        observations, x, x_back, below, dots, rest[:4], rest[4:8], slopes, rest[8:10], rest[10], deltas, rest[11:16],
-        np.zeros(columns, np.int32), np.zeros(columns + 1, np.int64), np.zeros(structure.heads[0] + 1, np.int64),
-    )  # fmt: skip
+        observations,
+        x,
+        x_back,
+        below,
+        dots,
+        rest[:4],
+        rest[4:8],
+        slopes,
+        rest[8:10],
+        rest[10],
+        deltas,
+        rest[11:16],
+        np.zeros(columns, np.int32),
+        np.zeros(columns + 1, np.int64),
+        np.zeros(structure.heads[0] + 1, np.int64),
+    )
+
+
+@njit(inline="always", **FAST)
+def new_learner(structure, below, vectors, places, moving):
+    """A `Learner` from vectors (6, size) whose elements belong at `places` of the matrices."""
+    width = (structure.features + LANES - 1) // LANES * LANES
+    columns = (structure.batch + LANES - 1) // LANES * LANES
+    dtype, rows = vectors.dtype, structure.rows
+    memory = matrix(9 * rows, width, dtype)
+    for k in range(6):
+        flat = memory[k * rows : (k + 1) * rows].reshape(-1)
+        for i in range(len(places)):
+            flat[places[i]] = vectors[k, i]
+    batch = matrix(5, columns, dtype)
+    return Learner(
+        new_net(structure, memory[:rows]),
+        new_net(structure, memory[rows : 2 * rows]),
+        memory[2 * rows : 3 * rows],
+        memory[3 * rows : 4 * rows],
+        memory[4 * rows : 5 * rows],
+        memory[5 * rows : 6 * rows],
+        memory[6 * rows : 7 * rows],
+        memory[7 * rows : 8 * rows],
+        memory[8 * rows : 9 * rows],
+        new_branch(structure, below, columns, dtype),
+        new_branch(structure, below, columns, dtype),
+        batch[0],
+        batch[1],
+        batch[2],
+        batch[3],
+        batch[4],
+        moving,
+    )

@@ -67,16 +67,32 @@ def structure_of(network, batch_size):
     norm_row = inputs + 1 + actions + outputs
     bias_row = norm_row + 2 * sum(layers)
     structure = Structure(
-        obs_dim, obs_rows, below, inputs, algorithm.hidden_features, batch_size, (actions, outputs), (0, actions),
+        obs_dim,
+        obs_rows,
+        below,
+        inputs,
+        algorithm.hidden_features,
+        batch_size,
+        (actions, outputs),
+        (0, actions),
         tuple(map(NORMS.index, kinds)),
         (norm_row if layers[0] else -1, bias_row - 2 if layers[1] else -1),
-        bias_row, below + bias_row - (-(actions + 2) // width), algorithm.norm_first and kinds != ("none", "none"),
-        algorithm.predictor != "none", algorithm.positive_scale, algorithm.predictor_bias,
+        bias_row,
+        below + bias_row - (-(actions + 2) // width),
+        algorithm.norm_first and kinds != ("none", "none"),
+        algorithm.predictor != "none",
+        algorithm.positive_scale,
+        algorithm.predictor_bias,
         algorithm.symmetric and algorithm.predictor != "none",
-    )  # fmt: skip
-    start = {"head.weight": inputs + 1, "predictor.weight": inputs + 1 + actions,
-             "main_norm.weight": norm_row, "main_norm.bias": norm_row + 1,
-             "predictor_norm.weight": bias_row - 2, "predictor_norm.bias": bias_row - 1}  # fmt: skip
+    )
+    start = {
+        "head.weight": inputs + 1,
+        "predictor.weight": inputs + 1 + actions,
+        "main_norm.weight": norm_row,
+        "main_norm.bias": norm_row + 1,
+        "predictor_norm.weight": bias_row - 2,
+        "predictor_norm.bias": bias_row - 1,
+    }
     start = {name: below + row for name, row in start.items()}
     start |= {"hidden_0.bias": obs_rows, "hidden_1.weight": obs_rows + 1, "hidden_1.bias": below}
     places = []
@@ -165,10 +181,23 @@ def forward(structure, net, branch, lengths, wanted):
     for path in range(2):
         normaliser(structure.norm[path], structure.features, branch.moments, norms[2 * path], norms[2 * path + 1])
     if structure.norm_first:
-        normed_heads_forward(net.params, x, structure.features, net.heads, net.affines, norms, 0, 0,
-                             lengths.inputs, lengths.actions, dots, branch.slopes)  # fmt: skip
-        normed_heads_forward(net.params, x, structure.features, net.heads, net.affines, norms, 1, structure.heads[0],
-                             lengths.inputs, lengths.outputs, dots, branch.slopes)  # fmt: skip
+        normed_heads_forward(
+            net.params, x, structure.features, net.heads, net.affines, norms, 0, 0, lengths.inputs, lengths.actions, dots, branch.slopes
+        )
+        normed_heads_forward(
+            net.params,
+            x,
+            structure.features,
+            net.heads,
+            net.affines,
+            norms,
+            1,
+            structure.heads[0],
+            lengths.inputs,
+            lengths.outputs,
+            dots,
+            branch.slopes,
+        )
         return
     for k in range(len(wanted)):
         path = 2 * (k >= structure.heads[0])

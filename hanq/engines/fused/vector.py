@@ -180,8 +180,7 @@ def load_each(typing, array, row, column, like):
     def lower(context, builder, signature, values):
         rows = [builder.add(values[1], values[1].type(k)) for k in range(len(like))]
         vectors = [
-            builder.load(consecutive(context, builder, array, values[0], row, values[2]), align=array.dtype.bitwidth // 8)
-            for row in rows
+            builder.load(consecutive(context, builder, array, values[0], row, values[2]), align=array.dtype.bitwidth // 8) for row in rows
         ]
         return context.make_tuple(builder, result, vectors)
 

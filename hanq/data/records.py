@@ -24,6 +24,8 @@ import xarray
 from hanq.data.files import as_path, atomic
 
 CHECKSUM = "sha256"
+ENDING = b"sha256 of all before:"  # and 64 digits, behind what HDF5 reads: it may never return from a damaged file
+EDITED = "path={path!r} does not match its own checksum: it was edited or damaged"
 MOST_COMPRESSED = 1_032  # bytes that zlib can make one of
 
 
@@ -74,7 +76,7 @@ def save(data, path):
     with interrupts_later():
         written = data.to_netcdf(engine="h5netcdf", encoding=encoding)  # in memory: HDF5 may crash where the disk is full
     with atomic(path) as partial:
-        partial.write_bytes(written)
+        partial.write_bytes(bytes(written) + ENDING + hashlib.sha256(written).hexdigest().encode())
 
 
 def load(path):
@@ -82,6 +84,7 @@ def load(path):
     path = as_path("path", path)
     if not path.is_file():
         raise FileNotFoundError(f"path={str(path)!r} does not exist")
+    check_ending(path)
     try:
         check_layout(path)
         with interrupts_later(), xarray.open_dataset(path, engine="h5netcdf", mask_and_scale=False) as opened:
@@ -91,8 +94,23 @@ def load(path):
     data.attrs = {key: plain(value) for key, value in data.attrs.items()}
     stored = data.attrs.pop(CHECKSUM, None)
     if stored != digest(data):
-        raise ValueError(f"path={str(path)!r} does not match its own checksum: it was edited or damaged")
+        raise ValueError(EDITED.format(path=str(path)))
     return data
+
+
+def check_ending(path):
+    """ValueError where a file is not what it says at its end; files of earlier versions say nothing there."""
+    size = max(0, path.stat().st_size - len(ENDING) - 64)
+    with open(path, "rb") as file:
+        file.seek(size)
+        ending, found = file.read(), hashlib.sha256()
+        if ENDING not in ending:
+            return
+        file.seek(0)
+        while part := file.read(min(2**20, size - file.tell())):
+            found.update(part)
+    if ending != ENDING + found.hexdigest().encode():
+        raise ValueError(EDITED.format(path=str(path)))
 
 
 def check_layout(path):

@@ -124,6 +124,21 @@ def test_a_flipped_byte_anywhere_is_refused_or_changes_nothing(tmp_path, kinds):
     assert refused > 10
 
 
+def test_hdf5_never_sees_a_damaged_file(tmp_path, monkeypatch, kinds):
+    """It may read for ever: a bit of a dimension's list of variables is enough."""
+    saved, load = kinds["dataset"]
+    path = tmp_path / "flipped.nc"
+    saved.save(path)
+    whole = path.read_bytes()
+    monkeypatch.setattr(records, "check_layout", lambda path: pytest.fail("HDF5 was about to read it"))
+    for place in np.random.default_rng(0).integers(len(whole) - 100, size=25):
+        changed = bytearray(whole)
+        changed[place] ^= 0x10
+        path.write_bytes(changed)
+        with pytest.raises(ValueError, match=r"flipped\.nc.* checksum"):
+            load(path)
+
+
 def edit_value(path):
     with h5py.File(path, "r+") as file:
         name = "rewards" if "rewards" in file else "parameters"

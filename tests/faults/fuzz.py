@@ -1,5 +1,6 @@
 """What the fuzzers share: whether an input worked, or was refused as it should be, within bounds of memory and time."""
 
+import faulthandler
 import re
 import resource
 import signal
@@ -12,7 +13,7 @@ import hanq
 
 SECONDS, BYTES = 10, 2**30  # that one input may take
 OURS = Path(hanq.__file__).parent
-NAMED = re.compile(r"^[a-z]\w*( |=|\[)")  # "learning_rate=-1 is ...", "observations has shape ..."
+NAMED = re.compile(r"^(\[')?[a-z]\w*( |=|\[|')")  # "learning_rate=-1 is ...", "observations has shape ...", "['x'] is unknown"
 
 
 class Reached(Exception):
@@ -31,10 +32,12 @@ def bounded():
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + BYTES, limits[1]))
     before = signal.signal(signal.SIGALRM, late)
     signal.alarm(SECONDS)
+    faulthandler.dump_traceback_later(6 * SECONDS, exit=True)  # a library that does not come back to Python hears no alarm
     try:
         yield
     finally:
         signal.alarm(0)
+        faulthandler.cancel_dump_traceback_later()
         signal.signal(signal.SIGALRM, before)
         resource.setrlimit(resource.RLIMIT_AS, limits)
 

@@ -66,7 +66,7 @@ def cache_of(function):
         return NullCache()
     wanted = numba.config.CACHE_DIR
     if wanted and not os.path.abspath(cache.cache_path).startswith(os.path.abspath(wanted)):
-        say(f"NUMBA_CACHE_DIR={wanted!r} cannot be written to, so compiled code is kept in {cache.cache_path!r}")
+        say(f"NUMBA_CACHE_DIR={wanted!r} cannot be written to, so compiled code is kept in folders beside the package's modules")
     return cache
 
 

@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import signal
 from pathlib import Path
 
 # Numba's cache knows when a function's own file changed, not when a file changed that it calls
@@ -13,3 +14,4 @@ os.environ.setdefault("NUMBA_CACHE_DIR", str(cache))
 import torch  # noqa: E402
 
 torch.set_num_threads(1)  # the tests' tensors are small: threads would only wait for each other
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts the suite with & has Ctrl-C ignored

@@ -83,7 +83,7 @@ def test_a_command_that_is_terminated_saves_what_it_has(tmp_path):
         (["--transitions", "0"], "transitions=0"),
         (["--device", "tpu"], "device='tpu'"),
         (["--precision", "half"], "precision='half'"),
-        (["--seed", "-3"], "seeds=[-3]"),
+        (["--seed", "-3"], "seeds=(-3,)"),
     ],
 )
 def test_a_bad_argument_ends_the_command_with_its_name(tmp_path, capsys, arguments, named):

@@ -92,7 +92,8 @@ def test_networks_of_the_papers_size_agree_with_reference(name):
 
 def algorithms(**fixed):
     fields = {name: st.sampled_from(values) for name, values in CHOICES.items()}
-    fields |= {"rate_form": st.sampled_from(list(HYPER_LR)), "hyper_beta_2": st.sampled_from([0.999, 0.9, 0.0])}
+    # Not a decay of 0: it divides a slope, which may be nothing but rounding, by itself.
+    fields |= {"rate_form": st.sampled_from(list(HYPER_LR)), "hyper_beta_2": st.sampled_from([0.999, 0.9])}
     fields |= {"hyper_second_moment": st.sampled_from([0.0, 1e-8, 1.0])}
     return st.fixed_dictionaries(fields | {name: st.just(value) for name, value in fixed.items()})
 

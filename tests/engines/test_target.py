@@ -9,6 +9,7 @@ from fused_problem import engines, grid
 
 from hanq import reference
 from hanq.algorithm import DQN
+from hanq.engines.torch_engine import to_numpy
 
 STEPS = {"fused": 20_000, "torch": 1_000}
 
@@ -20,6 +21,7 @@ def test_a_target_one_percent_away_comes_closer_by_the_exact_share(name, rate):
     fused, torch_engine, start = engines(replace(DQN, hidden_features=16), agents, 4)
     start = start._replace(target_params=np.float32(0.99) * start.params)
     state = {"fused": fused, "torch": torch_engine}[name].advance(start, STEPS[name])
+    state = to_numpy(state)
     distance = np.float64(start.params) - start.target_params
     moved = np.float64(state.target_params) + state.target_rest - start.target_params
     share = 1 - (1 - rate) ** STEPS[name]

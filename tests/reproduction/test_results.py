@@ -55,7 +55,7 @@ def test_there_are_no_files_but_those_of_experiments():
         *PLAYED,
         *(f"{name}{kind}" for name in variations.RETIRED for kind in ("", "-tuning")),
     }
-    assert {path.suffix for path in FOLDER.iterdir()} == {".nc"}
+    assert {path.suffix for path in FOLDER.rglob("*") if path.is_file()} == {".nc"}
 
 
 @pytest.mark.parametrize("name", [f"{figure}-{label}" for figure, rows in paper.FIGURES.items() for label in rows])
@@ -118,12 +118,23 @@ def test_a_row_of_seaquest_holds_the_algorithm_that_it_is_named_after_and_says_h
         assert np.isfinite(curves.policy).all() and set(json.loads(curves.attrs["policy"])) == {*GRID, "seed"}
 
 
+@pytest.mark.parametrize(
+    "path", [path for path in sorted((FOLDER / "long").glob("*.nc")) if not path.stem.endswith("-tuning")], ids=lambda path: path.stem
+)
+def test_a_search_at_full_length_is_complete_and_chose_what_is_reported(path):
+    """Rows of the tables, searched anew; they take the place of the older files together with the chapters that show them."""
+    job = JOBS[path.stem]._replace(path=path)
+    assert job.protocol == protocol.LONG and protocol.as_searched(job).protocol == protocol.LONG
+    assert protocol.is_done(job)
+    assert re.fullmatch("[0-9a-f]{12}", records.load(path).attrs["commit"]), "made on a changed or unknown tree"
+
+
 def test_every_score_of_a_table_is_of_30_seeds_and_200_000_steps():
     assert protocol.LONG.report == (range(30), 200_000, 2_000)
 
 
 def test_the_results_stay_within_25_megabytes():
-    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 25e6
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*.nc")) < 25e6
 
 
 def test_the_table_in_the_readme_is_what_the_files_say():

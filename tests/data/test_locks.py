@@ -262,5 +262,5 @@ def test_windows_locks_do_as_well(tmp_path, monkeypatch):
 
 
 def test_the_package_can_be_imported_where_there_is_no_fcntl():
-    code = "import importlib, sys, hanq.files; sys.modules |= dict(fcntl=None, msvcrt=sys); print(importlib.reload(hanq.files).fcntl)"
+    code = "import importlib, sys, hanq.data.files as f; sys.modules |= dict(fcntl=None, msvcrt=sys); print(importlib.reload(f).fcntl)"
     assert subprocess.run([sys.executable, "-c", code], check=True, **CHILD).stdout == "None\n"

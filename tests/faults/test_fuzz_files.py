@@ -16,7 +16,6 @@ import hanq
 from hanq.atari import frames
 from hanq.data import records
 from hanq.engines import checkpoint
-from hanq.reproduction import tuning
 
 INPUTS = 4_000 if FULL else 300
 
@@ -50,7 +49,7 @@ def saved(tmp_path_factory):
         "dataset": (folder / "dataset.nc", hanq.load_dataset),
         "run": (folder / "run.nc", hanq.load_run),
         "checkpoint": (folder / "checkpoint", lambda path: checkpoint.load(path, {})),
-        "tuning": (tuned, lambda path: tuning.Tuning(path, (), {}, None, None, 1, None)),
+        "tuning": (tuned, records.load),
         "result": (tuned.with_name(tuned.name.replace("-tuning", "")), records.load),
         "frames": (index, frames.load),
         "pictures": (index.with_suffix(".frames"), lambda path: frames.load(path.with_suffix(".nc"))),

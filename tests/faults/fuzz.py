@@ -4,6 +4,7 @@ import faulthandler
 import re
 import resource
 import signal
+import sys
 import traceback
 import warnings
 from contextlib import contextmanager
@@ -32,7 +33,8 @@ def bounded():
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + BYTES, limits[1]))
     before = signal.signal(signal.SIGALRM, late)
     signal.alarm(SECONDS)
-    faulthandler.dump_traceback_later(6 * SECONDS, exit=True)  # a library that does not come back to Python hears no alarm
+    # A library that does not come back to Python hears no alarm. (pytest's stand-in for stderr is no file.)
+    faulthandler.dump_traceback_later(6 * SECONDS, exit=True, file=sys.__stderr__)
     try:
         yield
     finally:

@@ -106,3 +106,17 @@ def test_a_notebook_alone_in_an_empty_folder_fetches_the_book_and_runs(tmp_path)
         for code in (again, stored)
     ]
     assert texts[0] == texts[1] != []
+
+
+FOREIGN = re.compile(r"<script[^>]*\ssrc=[\"'](?:https?:)?//|<link[^>]*stylesheet[^>]*href=[\"'](?:https?:)?//")
+
+
+def test_built_pages_ask_no_other_host_for_scripts_or_styles():
+    """Without a network a book of equations still shows them: MathJax comes with the site."""
+    assert FOREIGN.search('<script defer src="https://elsewhere/mathjax.js">') and not FOREIGN.search('<script src="../_static/a.js">')
+    pages = sorted((TOP / "_build" / "html").rglob("*.html"))
+    if not pages:
+        pytest.skip("the site is not built: make book")
+    assert [str(page) for page in pages if FOREIGN.search(page.read_text())] == []
+    asymmetry = (TOP / "_build" / "html" / "book" / "asymmetry.html").read_text()
+    assert "_static/mathjax/tex-chtml.js" in asymmetry and (TOP / "_build/html/_static/mathjax/tex-chtml.js").exists()

@@ -84,17 +84,8 @@ def train(
     network = Network(algorithm, dataset.obs_dim, dataset.action_count)
     device = torch_engine.find_device("cpu" if device is None else device)
     engine = _engine(engine, device, network)(network, agents, dataset, counts["batch_size"], device)
-    described = (
-        axes
-        | counts
-        | {
-            "algorithm": algorithm,
-            "dataset": dataset.digest,
-            "engine": engine.name,
-            "environment": dataset.environment,
-            "action_count": dataset.action_count,
-        }
-    )
+    described = axes | counts | dict(algorithm=algorithm, dataset=dataset.digest, engine=engine.name)
+    described |= dict(environment=dataset.environment, action_count=dataset.action_count)
 
     def measure(state):
         return evaluate(network, agents, dataset, state, counts["eval_episodes"], counts["eval_velocity"])

@@ -16,6 +16,8 @@ import hanq
 from hanq.atari import frames
 from hanq.data import records
 from hanq.engines import checkpoint
+from hanq.reproduction import protocol
+from hanq.reproduction.tuning import Tuning
 
 INPUTS = 4_000 if FULL else 300
 
@@ -49,11 +51,18 @@ def saved(tmp_path_factory):
         "dataset": (folder / "dataset.nc", hanq.load_dataset),
         "run": (folder / "run.nc", hanq.load_run),
         "checkpoint": (folder / "checkpoint", lambda path: checkpoint.load(path, {})),
-        "tuning": (tuned, records.load),
+        "tuning": (tuned, search_of(tuned)),
         "result": (tuned.with_name(tuned.name.replace("-tuning", "")), records.load),
         "frames": (index, frames.load),
         "pictures": (index.with_suffix(".frames"), lambda path: frames.load(path.with_suffix(".nc"))),
     }
+
+
+def search_of(tuned):
+    """How the search in a file is taken up again: as the one that made it."""
+    (row,) = [job.row for job in protocol.jobs("table3", "Pendulum") if tuned.name == f"{job.path.name}-quick-tuning.nc"]
+    _, first, second, finalists = protocol.QUICK_TUNED
+    return lambda path: Tuning(path, row.algorithms, row.settings, first, second, finalists, None)
 
 
 def damaged(chance, whole):

@@ -1,4 +1,4 @@
-# make book: the site in _build/html. make test: everything that is promised. make faults: an hour of kills and bad input.
+# make book: the site in _build/html. make test: everything that is promised. make faults: kills, full disks and bad input at full size.
 PYTHON ?= python3
 BIN = .venv/bin
 

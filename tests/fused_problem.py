@@ -72,7 +72,7 @@ def assert_one_step_agrees(ours, theirs, agents, tolerance=2e-4):
         if name == "direction":  # a gradient of nearly 0 has either sign: no maximum, but a mean
             assert np.abs(a - b).mean() < 1e-2
             continue
-        if name == "target_rest":  # of a sum that ends in another last bit: see tests/test_target.py
+        if name == "target_rest":  # of a sum that ends in another last bit: see tests/engines/test_target.py
             continue
         if name.startswith("hyper"):  # the reference keeps them for agents that do not use them too
             a, b = a[hyper], b[hyper]

@@ -42,7 +42,7 @@ def saved(tmp_path_factory):
         checkpoint=folder / "checkpoint",
         progress=False,
     ).save(folder / "run.nc")
-    SCENARIOS["frames"](folder)
+    frames.collect(folder, [1, 2], 1_200, progress=False)
     (folder / "tuning").mkdir()
     SCENARIOS["tuning"](folder / "tuning")
     tuned = min((folder / "tuning").glob("*tuning.nc"))

@@ -13,6 +13,7 @@ import numpy as np
 
 from hanq.data.arguments import number, shown
 from hanq.data.caching import njit
+from hanq.data.compiling import part
 from hanq.data.generator import EVALUATION, random_bits, to_uniform
 
 PENDULUM, ACROBOT, CARTPOLE = range(3)
@@ -120,7 +121,7 @@ def step(code, state, action):
     return cartpole_step(state, action)
 
 
-@njit(cache=True)
+@part()
 def pendulum_step(state, action):
     angle, velocity = state[0], state[1]
     torque = PENDULUM_TORQUES[action]
@@ -132,7 +133,7 @@ def pendulum_step(state, action):
     return reward
 
 
-@njit(cache=True)
+@part()
 def acrobot_derivative(angle_1, angle_2, velocity_1, velocity_2, torque):
     """Accelerations of both joints; every mass, length and inertia is 1, centres at 0.5."""
     d_1 = 0.25 + (1.0 + 0.25 + cos(angle_2)) + 2.0
@@ -144,7 +145,7 @@ def acrobot_derivative(angle_1, angle_2, velocity_1, velocity_2, torque):
     return -(d_2 * acceleration_2 + phi_1) / d_1, acceleration_2
 
 
-@njit(cache=True)
+@part()
 def acrobot_rk4(state, torque, dt):
     """One classic Runge-Kutta step of length `dt`, in place."""
     a, b, c, d = state[0], state[1], state[2], state[3]
@@ -159,7 +160,7 @@ def acrobot_rk4(state, torque, dt):
         state[3] += dt / 6 * weight * k_d
 
 
-@njit(cache=True)
+@part()
 def acrobot_step(state, action):
     acrobot_rk4(state, action - 1.0, 0.2)
     for i in range(2):
@@ -173,7 +174,7 @@ def acrobot_step(state, action):
     return (0.0 if terminated else -1.0), terminated
 
 
-@njit(cache=True)
+@part()
 def cartpole_step(state, action):
     x, x_velocity, angle, velocity = state[0], state[1], state[2], state[3]
     force = 10.0 if action == 1 else -10.0

@@ -10,7 +10,7 @@ import numba
 import numpy as np
 
 from hanq.data import environments
-from hanq.engines.compiling import entry_point
+from hanq.data.compiling import entry_point
 from hanq.engines.forward import greedy, hidden, highest, layout, predictor_scale, q_values, weights_of, with_affine
 from hanq.engines.sources import VERSION
 from hanq.engines.threads import each
@@ -22,10 +22,9 @@ def compiled(version):
     """(add_returns, add_errors); their cache on disk belongs to one version of the sources."""
 
     @entry_point()
-    def add_returns(total, layout, params, code, seed, gradient_step, first, last, horizon, velocity):
+    def add_returns(total, layout, weights, params, code, seed, gradient_step, first, last, horizon, velocity):
         """The total and the returns of these greedy episodes."""
         _ = version
-        weights = weights_of(layout, params)
         before_relu, scratch = np.empty(layout.features, np.float32), np.empty(layout.features, np.float32)
         observation, q = np.empty(layout.obs_dim, np.float32), np.empty(layout.actions, np.float32)
         state = np.empty(4)
@@ -43,11 +42,22 @@ def compiled(version):
 
     @entry_point()
     def add_errors(
-        total_error, total_scale, layout, params, discount, first, last, observations, actions, rewards, next_observations, terminated
+        total_error,
+        total_scale,
+        layout,
+        weights,
+        params,
+        discount,
+        first,
+        last,
+        observations,
+        actions,
+        rewards,
+        next_observations,
+        terminated,
     ):
         """The totals and the squared Bellman errors and scales of these transitions."""
         _ = version
-        weights = weights_of(layout, params)
         before_relu, scratch = np.empty(layout.features, np.float32), np.empty(layout.features, np.float32)
         q = np.empty(layout.actions, np.float32)
         for i in range(first, last):
@@ -76,9 +86,9 @@ def parts(count, size, stopped):
 
 def mean_return(layout, params, code, seed, gradient_step, episodes, horizon, velocity=1.0, stopped=None):
     """Mean return of greedy episodes; their starts are a function of the seed and the step."""
-    total = 0.0
+    total, weights = 0.0, weights_of(layout, params)
     for first, last in parts(episodes, EPISODES, stopped):
-        total = add_returns(total, layout, params, code, seed, gradient_step, first, last, horizon, velocity)
+        total = add_returns(total, layout, weights, params, code, seed, gradient_step, first, last, horizon, velocity)
     return total / episodes
 
 
@@ -87,9 +97,9 @@ def bellman_error(layout, params, discount, *transitions, stopped=None):
 
     transitions: observations, actions, rewards, next_observations and terminated, each (size, ...).
     """
-    totals, size = (0.0, 0.0), len(transitions[0])
+    totals, size, weights = (0.0, 0.0), len(transitions[0]), weights_of(layout, params)
     for first, last in parts(size, TRANSITIONS, stopped):
-        totals = add_errors(*totals, layout, params, discount, first, last, *transitions)
+        totals = add_errors(*totals, layout, weights, params, discount, first, last, *transitions)
     return totals[0] / size, totals[1] / size
 
 

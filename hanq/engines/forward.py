@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hanq.algorithm import CHOICES, NORM_EPSILON
-from hanq.data.caching import njit
+from hanq.data.compiling import part
 from hanq.engines.fused.vector import FLAGS
 
 FAST = set(FLAGS)
@@ -78,7 +78,7 @@ def with_affine(network, params):
     return full, extended
 
 
-@njit(fastmath=FAST, cache=True)
+@part(fastmath=FAST)
 def dot(a, b):
     total = np.float32(0)
     for i in range(len(a)):
@@ -86,7 +86,7 @@ def dot(a, b):
     return total
 
 
-@njit(fastmath=FAST, cache=True)
+@part(fastmath=FAST)
 def normalise(kind, x, params, weight, bias):
     """Normalise `x` (features,) in place; weight, bias: where LayerNorm's affine part starts."""
     n = len(x)
@@ -107,13 +107,13 @@ def normalise(kind, x, params, weight, bias):
             x[i] *= scale
 
 
-@njit(fastmath=FAST, cache=True)
+@part(fastmath=FAST)
 def rectify(x):
     for i in range(len(x)):
         x[i] = x[i] if x[i] > 0 or x[i] != x[i] else np.float32(0)
 
 
-@njit(fastmath=FAST, cache=True)
+@part(fastmath=FAST)
 def dense(out, inputs, transposed, bias):
     """out[f] = bias[f] + sum_i inputs[i] * transposed[i, f]"""
     for f in range(len(out)):
@@ -125,7 +125,6 @@ def dense(out, inputs, transposed, bias):
             out[f] += x * row[f]
 
 
-@njit(cache=True)
 def weights_of(layout, params):
     """Hidden weights (inputs, features) for vector loops over the features; biases as they are."""
     n = layout.features
@@ -137,21 +136,23 @@ def weights_of(layout, params):
     return first, first_bias, second, params[layout.hidden_1_bias : layout.hidden_1_bias + n]
 
 
-@njit(cache=True)
+@part()
 def hidden(layout, weights, observation, before_relu, scratch):
     """The last hidden layer before its ReLU, into `before_relu` (features,)."""
     first, first_bias, second, second_bias = weights
     dense(before_relu, observation, first, first_bias)
     if layout.hidden_layers == 2:
-        scratch[:] = before_relu
+        for f in range(len(scratch)):
+            scratch[f] = before_relu[f]
         rectify(scratch)
         dense(before_relu, scratch, second, second_bias)
 
 
-@njit(cache=True)
+@part()
 def features(norm_first, kind, params, weight, bias, before_relu, out):
     """ReLU and normalisation of one path, into `out` (features,)."""
-    out[:] = before_relu
+    for f in range(len(out)):
+        out[f] = before_relu[f]
     if norm_first:
         normalise(kind, out, params, weight, bias)
         rectify(out)
@@ -160,7 +161,7 @@ def features(norm_first, kind, params, weight, bias, before_relu, out):
         normalise(kind, out, params, weight, bias)
 
 
-@njit(cache=True)
+@part()
 def q_values(layout, params, before_relu, scratch, q):
     """Q(s, a) of every action, into `q` (actions,)."""
     n = layout.features
@@ -170,7 +171,7 @@ def q_values(layout, params, before_relu, scratch, q):
         q[a] = dot(scratch, params[start : start + n]) + params[layout.head_bias + a]
 
 
-@njit(cache=True)
+@part()
 def predictor_scale(layout, params, before_relu, scratch):
     """The predictor's scale for one state; 1 without a predictor."""
     if layout.predictor == 0:
@@ -184,7 +185,7 @@ def predictor_scale(layout, params, before_relu, scratch):
     return np.float32(exp(raw)) if layout.positive_scale else raw
 
 
-@njit(cache=True)
+@part()
 def greedy(q):
     """The best action, the first of equals; 0 where a Q-value is not finite."""
     best = 0
@@ -196,7 +197,7 @@ def greedy(q):
     return best
 
 
-@njit(cache=True)
+@part()
 def highest(q):
     """The largest of `q`, or NaN where there is one."""
     best = q[0]

@@ -8,14 +8,15 @@ own for each version of all of them.
 from hashlib import sha256
 from pathlib import Path
 
+COMPILED = (b"numba", b"caching", b"compiling")  # a module that mentions one of these has compiled functions
 CONSTANTS = ("algorithm.py", "reference.py")
 
 
 def version():
-    """A number for the text of every module that uses Numba, or whose constants are compiled in."""
-    texts = {path.name: path.read_bytes() for path in sorted(Path(__file__).parents[1].rglob("*.py"))}
-    compiled = [text for name, text in texts.items() if b"numba" in text or b"njit" in text or name in CONSTANTS]
-    return int(sha256(b"".join(compiled)).hexdigest()[:15], 16)
+    """A number for the text of every module that has compiled functions, or whose constants are compiled in."""
+    texts = {path: path.read_bytes() for path in sorted(Path(__file__).parents[1].rglob("*.py"))}
+    used = [text for path, text in texts.items() if any(word in text for word in COMPILED) or path.name in CONSTANTS]
+    return int(sha256(b"".join(used)).hexdigest()[:15], 16)
 
 
 VERSION = version()

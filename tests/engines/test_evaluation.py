@@ -136,12 +136,12 @@ def test_actions_are_greedy_the_first_of_equals_and_0_where_a_value_is_not_finit
     inf, nan = np.inf, np.nan
     cases = {(1, 2, 0): 1, (0, 0, 0): 0, (1, 3, 3): 1, (-3, -2, -1): 2, (1, nan, 9): 0, (1, inf, 0): 0, (1, -inf, 2): 0}
     for q, action in cases.items():
-        assert forward.greedy(np.array(q, np.float32)) == action
+        assert forward.greedy.py_func(np.array(q, np.float32)) == action
 
 
 def test_the_highest_value_is_nan_where_there_is_one():
     for q, best in {(1, 2, 0): 2, (-3, -5, -4): -3, (1, np.nan, 3): np.nan, (np.nan, 1, 2): np.nan}.items():
-        np.testing.assert_equal(float(forward.highest(np.array(q, np.float32))), best)
+        np.testing.assert_equal(float(forward.highest.py_func(np.array(q, np.float32))), best)
 
 
 @pytest.mark.parametrize("width", [2, 128])

@@ -1,13 +1,12 @@
 """From errors of Q-values to the gradient of every parameter: the way back of `passes`."""
 
-from numba import njit
-
+from hanq.data.compiling import part
 from hanq.engines.fused.dense import below_backward, turn_back
 from hanq.engines.fused.kernels import FAST, heads_backward, normed_heads_backward
 from hanq.engines.fused.passes import L2
 
 
-@njit(**FAST)
+@part(**FAST)
 def sort_by_action(structure, branch):
     """Rows of the minibatch in the order of their actions."""
     place = 0
@@ -19,7 +18,7 @@ def sort_by_action(structure, branch):
     branch.starts[structure.heads[0]] = place
 
 
-@njit(**FAST)
+@part(**FAST)
 def head_errors(structure, branch, errors, predicted):
     """d loss / d head of every row, into branch.deltas, from errors = d loss / d Q, (batch,)."""
     deltas, actions = branch.deltas, structure.heads[0]
@@ -34,8 +33,8 @@ def head_errors(structure, branch, errors, predicted):
         deltas[actions + 1, r] = errors[r] if predicted and structure.predictor_bias else number(0)
 
 
-@njit(**FAST)
-def normaliser_backward(structure, net, branch, path, constant, multiple):
+@part(**FAST)
+def normaliser_backward(structure, net, branch, path, slopes, constant, multiple):
     """What a path's normalisation takes out of the gradient of a row's activations.
 
     Adds to constant and multiple, (batch,): the gradient loses constant + multiple * activation.
@@ -48,8 +47,8 @@ def normaliser_backward(structure, net, branch, path, constant, multiple):
     scale, mean = branch.norms[2 * path], branch.norms[2 * path + 1]
     for k in range(structure.first_head[path], structure.first_head[path] + structure.heads[path]):
         for r in range(structure.batch):
-            through = branch.slopes[k, r] if structure.norm_first else net.shifts[k]
-            along = branch.slopes[all_heads + k, r] if structure.norm_first else branch.dots[k, r]
+            through = net.shifts[k] if slopes is None else slopes[k, r]
+            along = branch.dots[k, r] if slopes is None else slopes[all_heads + k, r]
             slope = scale[r] * branch.deltas[k, r] * share
             if kind == 1:
                 multiple[r] -= slope * scale[r] * along
@@ -58,7 +57,7 @@ def normaliser_backward(structure, net, branch, path, constant, multiple):
                 multiple[r] -= number(0) if scale[r] >= clamped else slope * scale[r] * along
 
 
-@njit(**FAST)
+@part(**FAST)
 def unfold(structure, net, branch, path, result):
     """From gradients of `heads_backward` to those of a LayerNorm and of the heads behind it."""
     number, row = result.dtype.type, structure.norm_row[path]
@@ -78,7 +77,7 @@ def unfold(structure, net, branch, path, result):
                 result[row + 1, f] += weights[f] * plain
 
 
-@njit(inline="always", **FAST)
+@part(**FAST)
 def backward(structure, net, branch, lengths, result):
     """Gradient of hidden layer, heads and norms where the norms follow the ReLU."""
     factors, scale = branch.factors, branch.norms
@@ -90,7 +89,7 @@ def backward(structure, net, branch, lengths, result):
         for r in range(structure.batch):
             factors[3 + k, r] = scale[2, r] * branch.deltas[structure.heads[0] + k, r]
     for path in range(1 + (len(lengths.shaping) > 0)):
-        normaliser_backward(structure, net, branch, path, factors[1], factors[2])
+        normaliser_backward(structure, net, branch, path, branch.slopes, factors[1], factors[2])
     heads_backward(
         net.params,
         branch.x_back,
@@ -109,12 +108,14 @@ def backward(structure, net, branch, lengths, result):
             unfold(structure, net, branch, path, result)
 
 
-@njit(inline="always", **FAST)
-def norm_first_backward(structure, net, branch, lengths, result):
+@part(**FAST)
+def norm_first_backward(structure, net, branch, lengths, slopes, result):
     """Gradient of hidden layer, heads and norms where the norms stand before the ReLU."""
+    if slopes is None:
+        return
     branch.factors[:4] = 0
     for path in range(2):
-        normaliser_backward(structure, net, branch, path, branch.factors[2 * path], branch.factors[2 * path + 1])
+        normaliser_backward(structure, net, branch, path, slopes, branch.factors[2 * path], branch.factors[2 * path + 1])
     normed_heads_backward(
         net.params,
         branch.x_back,
@@ -152,7 +153,7 @@ def norm_first_backward(structure, net, branch, lengths, result):
     result[: structure.bias_row, structure.features :] = 0  # a norm's mean leaks into the padding
 
 
-@njit(**FAST)
+@part(**FAST)
 def gradient(structure, net, branch, lengths, errors, predicted, every):
     """Gradient by all parameters, (rows, features), from errors = d loss / d Q, (batch,).
 
@@ -163,7 +164,7 @@ def gradient(structure, net, branch, lengths, errors, predicted, every):
     head_errors(structure, branch, errors, predicted)
     turn_back(branch.below, branch.x)
     if structure.norm_first:
-        norm_first_backward(structure, net, branch, lengths, result)
+        norm_first_backward(structure, net, branch, lengths, branch.slopes, result)
     else:
         backward(structure, net, branch, lengths, result)
     biases = result.reshape(-1)[structure.bias_row * result.shape[1] :]

@@ -5,15 +5,14 @@ back starts from the gradient by these. With one hidden layer of few inputs `bel
 asks for it is not even compiled.
 """
 
-from numba import njit
-
+from hanq.data.compiling import part
 from hanq.engines.fused.kernels import FAST, of_features, of_rows
 from hanq.engines.fused.vector import LANES, add_multiples, at_least, filled, gate, load, load_each, store, store_each, zeros
 
 TILE = (0,) * 8  # rows of a product that stay in registers
 
 
-@njit(**FAST)
+@part(**FAST)
 def product(a, b, depth, result):
     """result = a[:, :depth] @ b[:depth], in whole tiles; `a` may be a transpose.
 
@@ -38,7 +37,7 @@ def product(a, b, depth, result):
             store_each(result, i, c, tile)
 
 
-@njit(**FAST)
+@part(**FAST)
 def transpose(a, result):
     """Sixteen columns of the result at a time, so that both sides stay in cache."""
     for start in range(0, a.shape[0], LANES):
@@ -47,7 +46,7 @@ def transpose(a, result):
                 result[j, i] = a[i, j]
 
 
-@njit(**FAST)
+@part(**FAST)
 def first_forward(params, x, features, inputs, h):
     """The first layer's features, (features, batch), rows of the minibatch side by side."""
     for r in range(0, x.shape[1], LANES):
@@ -56,7 +55,7 @@ def first_forward(params, x, features, inputs, h):
             store(h, f, r, at_least(of_rows(params, x, f, r, row), 0))
 
 
-@njit(**FAST)
+@part(**FAST)
 def first_again(params, x, batch, inputs, h):
     """The same features once more, (batch, features): as cheap as to transpose them."""
     for c in range(0, params.shape[1], LANES):
@@ -65,7 +64,7 @@ def first_again(params, x, batch, inputs, h):
             store(h, r, c, at_least(of_features(constant, weights, x, r, c), 0))
 
 
-@njit(**FAST)
+@part(**FAST)
 def first_backward(x, h, d_h, batch, inputs, gradient):
     """Gradient of the first layer's weights and biases, from d loss / d h, (batch, features)."""
     for c in range(0, gradient.shape[1], LANES):
@@ -78,7 +77,7 @@ def first_backward(x, h, d_h, batch, inputs, gradient):
         store(gradient, len(inputs), c, d_constant)
 
 
-@njit(**FAST)
+@part(**FAST)
 def wide_features(params, x, h):
     """`first_again` for wide observations, x (obs_rows, batch); params: their weights and the biases."""
     product(x.T, params, len(x), h)
@@ -89,7 +88,7 @@ def wide_features(params, x, h):
             h[r, f] = h.dtype.type(0) if before_relu < 0 else before_relu
 
 
-@njit(**FAST)
+@part(**FAST)
 def wide_backward(x, h, d_h, batch, gradient):
     """`first_backward` for wide observations; d_h becomes the gradient by the pre-activations."""
     gradient[len(x)] = 0
@@ -101,7 +100,7 @@ def wide_backward(x, h, d_h, batch, gradient):
     product(x, d_h, batch, gradient[: len(x)])
 
 
-@njit(**FAST)
+@part(**FAST)
 def below_forward(params, observations, features, first, second, below, z):
     """Pre-activations of the last hidden layer without its biases, into z (features, batch)."""
     if below is None:
@@ -117,7 +116,7 @@ def below_forward(params, observations, features, first, second, below, z):
     product(params[len(observations) + 1 :], below.h, features, z)
 
 
-@njit(**FAST)
+@part(**FAST)
 def turn_back(below, z):
     """Ready for the way back: z of the branch whose turn it is, and no gradient yet."""
     if below is not None:
@@ -125,7 +124,7 @@ def turn_back(below, z):
         below.d_z[:] = 0
 
 
-@njit(**FAST)
+@part(**FAST)
 def below_backward(params, observations, features, batch, first, second, below, gradient):
     """Gradient, (rows, features), of all below the last hidden layer, from below.d_z."""
     if below is None:

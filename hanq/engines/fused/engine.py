@@ -8,19 +8,18 @@ import numba
 import numpy as np
 
 from hanq.algorithm import State
-from hanq.data.caching import njit
+from hanq.data.compiling import entry_point, part
 from hanq.data.generator import MINIBATCH, splitmix64, stream_key, to_integer
-from hanq.engines.compiling import entry_point
 from hanq.engines.fused.backward import gradient, sort_by_action
 from hanq.engines.fused.kernels import FAST
-from hanq.engines.fused.memory import new_below, new_learner
+from hanq.engines.fused.memory import new_learner
 from hanq.engines.fused.optimiser import Rates, adam, follow, hyper_of, hyper_step
 from hanq.engines.fused.passes import best_values, fold, structure_of, taken_values
 from hanq.engines.sources import VERSION
 from hanq.engines.threads import each
 
 
-@njit(**FAST)
+@part(**FAST)
 def draw(structure, learner, table, seed, gradient_step):
     """A minibatch, the same as `generator.minibatch` has: rows of table (size, 2 * inputs + 3)."""
     state, following, inputs = learner.state, learner.following, structure.obs_dim
@@ -35,7 +34,7 @@ def draw(structure, learner, table, seed, gradient_step):
         state.action[r] = np.int32(transition[2 * inputs + 2])
 
 
-@njit(inline="always", **FAST)
+@part(forceinline=True, **FAST)
 def bellman_errors(structure, learner, net, lengths, discount):
     """d loss / d Q(s, a) of each row, bootstrapping from `net`, into learner.errors."""
     number, errors = learner.errors.dtype.type, learner.errors
@@ -46,7 +45,7 @@ def bellman_errors(structure, learner, net, lengths, discount):
         errors[r] = share * (learner.value[r] - target)
 
 
-@njit(**FAST)
+@part(**FAST)
 def inner(a, b):
     a, b, total = a.reshape(-1), b.reshape(-1), a.dtype.type(0)
     for i in range(len(a)):
@@ -54,7 +53,7 @@ def inner(a, b):
     return total
 
 
-@njit(inline="always", **FAST)
+@part(**FAST)
 def semi_gradient(structure, learner, lengths, discount, lagging):
     """Semi-gradient into learner.semi; lagging: whether to bootstrap from the target network."""
     net, bootstrap_net = learner.net, learner.target_net if lagging else learner.net
@@ -67,7 +66,7 @@ def semi_gradient(structure, learner, lengths, discount, lagging):
     gradient(structure, net, learner.state, lengths, learner.errors, structure.predictor, learner.semi)
 
 
-@njit(inline="always", **FAST)
+@part(**FAST)
 def objective_gradient(structure, hyper, learner, lengths, rates, lagging):
     """The hyperobjective's gradient, for `slope_along`, on from `semi_gradient` with the same weights.
 
@@ -84,7 +83,7 @@ def objective_gradient(structure, hyper, learner, lengths, rates, lagging):
     gradient(structure, learner.net, learner.following, lengths, learner.errors, structure.symmetric, learner.through_target)
 
 
-@njit(inline="always", **FAST)
+@part(**FAST)
 def slope_along(hyper, learner, lagging, change):
     """Inner product of the hyperobjective's gradient and a change of the weights, Eq. (7)."""
     if not hyper.residual:
@@ -93,7 +92,7 @@ def slope_along(hyper, learner, lagging, change):
     return inner(objective, change) + inner(learner.through_target, change)
 
 
-@njit(inline="always", **FAST)
+@part(**FAST)
 def step(structure, hyper, learner, table, seed, lengths, rates, lagging, gradient_step):
     """One gradient step, counted from 1, in either order; lagging: whether the target network is another one."""
     draw(structure, learner, table, seed, gradient_step)
@@ -125,25 +124,13 @@ def step(structure, hyper, learner, table, seed, lengths, rates, lagging, gradie
 def compiled(version):
     """`train_agent`; its cache on disk belongs to one version of the sources."""
 
-    @entry_point(fastmath=FAST["fastmath"], error_model="numpy")
-    def train_agent(structure, hyper, lengths, places, table, seed, rates, first_step, steps, moving, below, vectors):
-        """Gradient steps of one agent, in place.
-
-        moving: the learning rate and hyper-Adam's moments. below: see `new_below`. vectors: (6, size), in `State`'s order.
-        """
+    @entry_point(**FAST)
+    def train_agent(structure, hyper, lengths, learner, table, seed, rates, first_step, steps, apart):
+        """Gradient steps of one agent, in place; apart: whether its target network is another one before the first of them."""
         _ = version
-        learner = new_learner(structure, below, vectors, places, moving)
-        apart = not np.array_equal(vectors[0], vectors[1])  # from the first step on they agree
         for gradient_step in range(first_step, first_step + steps):
             lagging = rates.target_rate != 1 or (apart and gradient_step == first_step)
             step(structure, hyper, learner, table, seed, lengths, rates, lagging, gradient_step)
-        for i in range(len(places)):
-            vectors[0, i] = learner.net.every.reshape(-1)[places[i]]
-            vectors[1, i] = learner.target_net.every.reshape(-1)[places[i]]
-            vectors[2, i] = learner.target_rest.reshape(-1)[places[i]]
-            vectors[3, i] = learner.first_moment.reshape(-1)[places[i]]
-            vectors[4, i] = learner.second_moment.reshape(-1)[places[i]]
-            vectors[5, i] = learner.direction.reshape(-1)[places[i]]
 
     return train_agent
 
@@ -188,20 +175,11 @@ class FusedEngine:
         """Every agent's gradient steps, on what the compiled function takes of it, in place."""
 
         def train_one(i):
+            learner, params = new_learner(self.structure, vectors[i], self.places, moving[i])
             table, seed = self.tables[self.agents.datasets[i]], self.agents.seeds[i]
-            self.train_agent(
-                self.structure,
-                self.hyper,
-                self.lengths,
-                self.places,
-                table,
-                seed,
-                self.rates[i],
-                first_step,
-                steps,
-                moving[i],
-                new_below(self.structure, self.dtype),
-                vectors[i],
-            )
+            apart = not np.array_equal(params[0], params[1])
+            fixed = self.structure, self.hyper, self.lengths
+            self.train_agent(*fixed, learner, table, seed, self.rates[i], first_step, steps, apart)
+            vectors[i] = params[:6, self.places]
 
         each(train_one, len(vectors), self.threads)

@@ -15,8 +15,7 @@ pre-activations but for these, (features, batch) forward and (batch, features) b
 below.d_z, of the same shape, receives the gradient by them. Otherwise `below` is None.
 """
 
-from numba import njit
-
+from hanq.data.compiling import part
 from hanq.engines.fused.vector import (
     FLAGS,
     LANES,
@@ -33,24 +32,24 @@ from hanq.engines.fused.vector import (
     zeros,
 )
 
-FAST = {"fastmath": set(FLAGS), "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+FAST = {"fastmath": set(FLAGS), "error_model": "numpy"}
 EXACT = FAST | {"fastmath": False}  # sums in the order in which they are written
 
 
-@njit(**FAST)
+@part(**FAST)
 def of_rows(params, x, f, r, row):
     """Pre-activations of feature f in the rows from r, whose inputs are `row`."""
     constant = at(params, len(row), f)
     return affine(constant, params, 0, f, row) if len(row) else constant + load(x, f, r)
 
 
-@njit(**FAST)
+@part(**FAST)
 def of_features(constant, weights, x, r, c):
     """Pre-activations of the features from c, whose biases and weights are given, in row r."""
     return affine(constant, x, 0, r, weights) if len(weights) else constant + load(x, r, c)
 
 
-@njit(**FAST)
+@part(**FAST)
 def heads_forward(params, x, features, floor, heads, inputs, outputs, dots, moments):
     """Inner products of each row's features with heads, (outputs, batch), and their moments.
 
@@ -79,7 +78,7 @@ def heads_forward(params, x, features, floor, heads, inputs, outputs, dots, mome
         store(moments, 3, r, first)
 
 
-@njit(**FAST)
+@part(**FAST)
 def heads_backward(params, x, heads, factors, order, starts, inputs, outputs, shaping, gradient, below):
     """Gradient of the hidden layer and the heads, where normalisation follows the ReLU.
 
@@ -117,7 +116,7 @@ def heads_backward(params, x, heads, factors, order, starts, inputs, outputs, sh
         store_each(gradient, bias + 1 + actions, c, d_predictor)
 
 
-@njit(**FAST)
+@part(**FAST)
 def normed_heads_forward(params, x, features, heads, affines, norms, path, first_head, inputs, outputs, dots, slopes):
     """One path's heads where its normalisation stands before the ReLU.
 
@@ -142,7 +141,7 @@ def normed_heads_forward(params, x, features, heads, affines, norms, path, first
         store_each(slopes, half + first_head, r, along)
 
 
-@njit(**FAST)
+@part(**FAST)
 def normed_heads_backward(
     params, x, batch, affines, norms, factors, deltas, path, first_head, norm_row, shaping, inputs, outputs, gradient, below
 ):

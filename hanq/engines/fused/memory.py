@@ -3,18 +3,20 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-from hanq.engines.fused.kernels import FAST
 from hanq.engines.fused.vector import LANES
 
 
-@njit(**FAST)
 def matrix(rows, columns, dtype):
     """Zeros (rows, columns) that start at a cache line."""
     memory = np.zeros(rows * columns + 64, dtype)
     skip = (-memory.ctypes.data % 64) // memory.itemsize
-    return memory[skip : skip + rows * columns].reshape((rows, columns))
+    return memory[skip : skip + rows * columns].reshape(rows, columns)
+
+
+def padded(size):
+    """As many as fill whole vectors."""
+    return -(-size // LANES) * LANES
 
 
 class Below(NamedTuple):
@@ -28,12 +30,11 @@ class Below(NamedTuple):
 
 
 def new_below(structure, dtype):
-    """A `Below`, or None for one hidden layer of few inputs: made in Python, for what is None is not compiled."""
+    """A `Below`, or None for one hidden layer of few inputs: what is None is not compiled."""
     if structure.below == 0:
         return None
-    width, columns = (-(-size // LANES) * LANES for size in (structure.features, structure.batch))
-    back = matrix.py_func(4 * columns, width, dtype).reshape((4, columns, width))
-    return Below(matrix.py_func(width, columns, dtype), *back)
+    width, columns = padded(structure.features), padded(structure.batch)
+    return Below(matrix(width, columns, dtype), *matrix(4 * columns, width, dtype).reshape(4, columns, width))
 
 
 class Net(NamedTuple):
@@ -58,7 +59,7 @@ class Branch(NamedTuple):
     dots: np.ndarray  # (heads, batch): heads without their constants
     moments: np.ndarray  # (4, batch): of the features, see `heads_forward`
     norms: np.ndarray  # (4, batch): each path's scale and mean
-    slopes: np.ndarray  # (2 * heads, batch): only where norms come first
+    slopes: np.ndarray  # (2 * heads, batch); None unless norms come before the ReLU
     prediction: np.ndarray  # (2, batch): the predictor's scale and bias
     value: np.ndarray  # (batch,): Q of the action, without the predictor
     deltas: np.ndarray  # (heads, batch): d loss / d head
@@ -90,7 +91,6 @@ class Learner(NamedTuple):
     moving: np.ndarray  # (3,): the learning rate and hyper-Adam's moments
 
 
-@njit(**FAST)
 def new_net(structure, every):
     heads, width = structure.heads[0] + 2, every.shape[1]
     derived = matrix(heads + 6, width, every.dtype)
@@ -99,15 +99,13 @@ def new_net(structure, every):
     return Net(every, below, params, derived[:heads], derived[heads : heads + 4], sums[0], sums[1])
 
 
-@njit(**FAST)
-def new_branch(structure, below, columns, dtype):
-    inputs, heads = structure.obs_rows, structure.heads[0] + 2
-    rows = matrix(inputs + 4 * heads + 16, columns, dtype)
-    observations, rest = rows[:inputs], rows[inputs:]
-    x, x_back = observations, observations
+def new_branch(structure, below, dtype):
+    columns, heads = padded(structure.batch), structure.heads[0] + 2
+    observations = x = x_back = matrix(structure.obs_rows, columns, dtype)
     if below is not None:
         x, x_back = matrix(len(below.h), columns, dtype), below.z_back
-    dots, deltas, slopes, rest = rest[:heads], rest[heads : 2 * heads], rest[2 * heads : 4 * heads], rest[4 * heads :]
+    rows = matrix(2 * heads + 16, columns, dtype)
+    dots, deltas, rest = rows[:heads], rows[heads : 2 * heads], rows[2 * heads :]
     return Branch(
         observations,
         x,
@@ -116,7 +114,7 @@ def new_branch(structure, below, columns, dtype):
         dots,
         rest[:4],
         rest[4:8],
-        slopes,
+        matrix(2 * heads, columns, dtype) if structure.norm_first else None,
         rest[8:10],
         rest[10],
         deltas,
@@ -127,34 +125,13 @@ def new_branch(structure, below, columns, dtype):
     )
 
 
-@njit(inline="always", **FAST)
-def new_learner(structure, below, vectors, places, moving):
-    """A `Learner` from vectors (6, size) whose elements belong at `places` of the matrices."""
-    width = (structure.features + LANES - 1) // LANES * LANES
-    columns = (structure.batch + LANES - 1) // LANES * LANES
-    dtype, rows = vectors.dtype, structure.rows
-    memory = matrix(9 * rows, width, dtype)
-    for k in range(6):
-        flat = memory[k * rows : (k + 1) * rows].reshape(-1)
-        for i in range(len(places)):
-            flat[places[i]] = vectors[k, i]
-    batch = matrix(5, columns, dtype)
-    return Learner(
-        new_net(structure, memory[:rows]),
-        new_net(structure, memory[rows : 2 * rows]),
-        memory[2 * rows : 3 * rows],
-        memory[3 * rows : 4 * rows],
-        memory[4 * rows : 5 * rows],
-        memory[5 * rows : 6 * rows],
-        memory[6 * rows : 7 * rows],
-        memory[7 * rows : 8 * rows],
-        memory[8 * rows : 9 * rows],
-        new_branch(structure, below, columns, dtype),
-        new_branch(structure, below, columns, dtype),
-        batch[0],
-        batch[1],
-        batch[2],
-        batch[3],
-        batch[4],
-        moving,
-    )
+def new_learner(structure, vectors, places, moving):
+    """A `Learner` and its parameters, (9, rows * features): the first six hold vectors (6, size), in `State`'s order, at `places`."""
+    memory = matrix(9 * structure.rows, padded(structure.features), vectors.dtype)
+    memory = memory.reshape(9, structure.rows, -1)
+    params = memory.reshape(9, -1)
+    params[:6, places] = vectors
+    nets = new_net(structure, memory[0]), new_net(structure, memory[1])
+    below = new_below(structure, vectors.dtype)
+    branches = [new_branch(structure, below, vectors.dtype) for _ in range(2)]
+    return Learner(*nets, *memory[2:], *branches, *matrix(5, padded(structure.batch), vectors.dtype), moving), params

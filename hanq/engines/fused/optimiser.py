@@ -4,9 +4,9 @@ from math import exp, sqrt
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from hanq.algorithm import CHOICES
+from hanq.data.compiling import part
 from hanq.engines.fused.kernels import EXACT, FAST
 from hanq.reference import BETA_1, BETA_2, EPSILON
 
@@ -38,7 +38,7 @@ def hyper_of(algorithm):
     return Hyper(algorithm.hyperobjective == "residual", algorithm.rate_first, form, algorithm.hyper_beta_2)
 
 
-@njit(inline="always", **FAST)
+@part(**FAST)
 def number_direction(moving, slope, beta_2, count):
     """Adam's direction for one number, and its moments, in moving[1:]."""
     number = moving.dtype.type
@@ -48,7 +48,7 @@ def number_direction(moving, slope, beta_2, count):
     return moving[1] / number(1 - BETA_1**count) / (root + number(EPSILON))
 
 
-@njit(**FAST)
+@part(**FAST)
 def hyper_step(hyper, moving, hyper_lr, slope, count):
     """Move the learning rate against its hypergradient, Eq. (5), by Adam on its logarithm, itself or its root.
 
@@ -67,7 +67,7 @@ def hyper_step(hyper, moving, hyper_lr, slope, count):
         moving[0] -= hyper_lr * number_direction(moving, slope, hyper.beta_2, count)
 
 
-@njit(**FAST)
+@part(**FAST)
 def adam(params, gradient, first, second, direction, learning_rate, weight_decay, count):
     """Adam's step, Eq. (6); every array (rows * features,)."""
     number = params.dtype.type
@@ -82,12 +82,12 @@ def adam(params, gradient, first, second, direction, learning_rate, weight_decay
         params[i] -= learning_rate * direction[i]
 
 
-@njit(**EXACT)
+@part(**EXACT)
 def follow(target_params, target_rest, params, target_rate):
     """`reference.follow`, Eq. (2), in place; every array (rows * features,)."""
     if target_rate == 1:
-        target_params[:] = params
-        target_rest[:] = 0
+        for i in range(len(params)):
+            target_params[i], target_rest[i] = params[i], 0
         return
     for i in range(len(params)):
         change = target_rate * (params[i] - target_params[i] - target_rest[i]) + target_rest[i]

@@ -11,9 +11,9 @@ from math import exp, sqrt
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from hanq.algorithm import CHOICES, NORM_EPSILON
+from hanq.data.compiling import part
 from hanq.engines.fused.dense import TILE, below_forward
 from hanq.engines.fused.kernels import FAST, heads_forward, normed_heads_forward
 from hanq.engines.fused.vector import LANES
@@ -121,7 +121,7 @@ class Lengths(NamedTuple):
     second: tuple  # a second hidden layer: one or none
 
 
-@njit(**FAST)
+@part(**FAST)
 def fold(structure, net):
     """Draw each LayerNorm's gain and offset into the heads behind it, once a step.
 
@@ -150,7 +150,7 @@ def fold(structure, net):
         net.constants[k] = biases[k] + (net.constants[k] if inside else number(0))
 
 
-@njit(**FAST)
+@part(**FAST)
 def normaliser(kind, features, moments, scale, mean):
     """A path's normalisation of each row: subtract the mean, multiply with the scale."""
     number = moments.dtype.type
@@ -168,7 +168,18 @@ def normaliser(kind, features, moments, scale, mean):
             mean[r], scale[r] = number(0), number(1)
 
 
-@njit(**FAST)
+@part(**FAST)
+def norm_first_forward(structure, net, branch, lengths, slopes):
+    """Heads of every row where the norms stand before the ReLU, into branch.dots."""
+    if slopes is None:
+        return
+    x, heads, affines, norms, dots = branch.x, net.heads, net.affines, branch.norms, branch.dots
+    n, main, inputs = structure.features, structure.heads[0], lengths.inputs
+    normed_heads_forward(net.params, x, n, heads, affines, norms, 0, 0, inputs, lengths.actions, dots, slopes)
+    normed_heads_forward(net.params, x, n, heads, affines, norms, 1, main, inputs, lengths.outputs, dots, slopes)
+
+
+@part(**FAST)
 def forward(structure, net, branch, lengths, wanted):
     """Heads of every row without their constants, into branch.dots.
 
@@ -181,23 +192,7 @@ def forward(structure, net, branch, lengths, wanted):
     for path in range(2):
         normaliser(structure.norm[path], structure.features, branch.moments, norms[2 * path], norms[2 * path + 1])
     if structure.norm_first:
-        normed_heads_forward(
-            net.params, x, structure.features, net.heads, net.affines, norms, 0, 0, lengths.inputs, lengths.actions, dots, branch.slopes
-        )
-        normed_heads_forward(
-            net.params,
-            x,
-            structure.features,
-            net.heads,
-            net.affines,
-            norms,
-            1,
-            structure.heads[0],
-            lengths.inputs,
-            lengths.outputs,
-            dots,
-            branch.slopes,
-        )
+        norm_first_forward(structure, net, branch, lengths, branch.slopes)
         return
     for k in range(len(wanted)):
         path = 2 * (k >= structure.heads[0])
@@ -206,7 +201,7 @@ def forward(structure, net, branch, lengths, wanted):
             dot[r] = scale[r] * (dot[r] - mean[r] * shift)
 
 
-@njit(**FAST)
+@part(**FAST)
 def predict(structure, net, branch):
     """The predictor's scale and bias of each row, into branch.prediction."""
     scale, bias = branch.prediction
@@ -217,7 +212,7 @@ def predict(structure, net, branch):
         bias[r] = branch.dots[k + 1, r] + net.constants[k + 1]
 
 
-@njit(inline="always", **FAST)
+@part(forceinline=True, **FAST)
 def taken_values(structure, net, branch, lengths, result):
     """Q(s, a) of the taken actions as predicted, into result (batch,)."""
     forward(structure, net, branch, lengths, lengths.heads)
@@ -230,7 +225,7 @@ def taken_values(structure, net, branch, lengths, result):
         result[r] = branch.prediction[0, r] * q + branch.prediction[1, r] if structure.predictor else q
 
 
-@njit(inline="always", **FAST)
+@part(forceinline=True, **FAST)
 def best_values(structure, net, branch, lengths, result):
     """max_a Q(s', a) of each row, the first of equals or a NaN, into result (batch,)."""
     if structure.symmetric:

@@ -25,9 +25,9 @@ def find_device(device):
         raise ValueError(f"device={shown(device)} is unknown: use one of {there}") from error
     if found.type not in there:
         raise ValueError(f"device={device!r} is not available: use one of {there}")
-    gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-    if found.type == "cuda" and found.index is not None and str(found) not in gpus:
-        raise ValueError(f"device={device!r} is not available: use one of {gpus}")
+    several = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if found.type == "cuda" else [f"{found.type}:0"]
+    if found.index is not None and str(found) not in several:
+        raise ValueError(f"device={device!r} is not available: use one of {several}")
     return found
 
 

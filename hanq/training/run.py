@@ -96,6 +96,9 @@ class Policy(torch.nn.Module):
                 observations = np.array(array("observations", observations), kind)
         elif observations.is_complex():
             raise ValueError(f"observations has dtype {observations.dtype}: use real numbers")
+        elif observations.is_meta or observations.layout != torch.strided:
+            kind = "on the meta device" if observations.is_meta else observations.layout
+            raise ValueError(f"observations is a tensor that is {kind}: use a dense tensor that holds numbers")
         return torch.as_tensor(observations, dtype=self.params.dtype, device=self.params.device)
 
 

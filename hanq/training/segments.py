@@ -3,13 +3,15 @@
 import json
 import os
 import time
+from contextlib import contextmanager
 from hashlib import sha256
+from threading import Timer
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from hanq.algorithm import Algorithm
-from hanq.data.arguments import positive_integer
+from hanq.data.arguments import positive_integer, shown
 from hanq.engines import checkpoint as checkpoints
 from hanq.engines import torch_engine
 
@@ -35,9 +37,24 @@ def checked_counts(**counts):
 
 
 def progress_bar(steps, progress):
-    """A bar with the time left, once there are some seconds of it."""
+    """A bar with the time left, once there are some seconds of it; ValueError where `progress` is neither True nor False."""
+    if not isinstance(progress, (bool, np.bool_)):
+        raise ValueError(f"progress={shown(progress)} is not allowed: use True or False")
     hidden = not progress or bool(os.environ.get("TQDM_DISABLE"))  # the notebook's bar does not ask
     return tqdm(total=steps, unit="step", delay=PROGRESS_DELAY, disable=hidden)
+
+
+@contextmanager
+def compiling(bar):
+    """Around an engine's first call, which may compile it: says so where that takes long, and starts the bar's clock after it."""
+    notice = Timer(PROGRESS_DELAY, bar.set_description, ["compiling the engine, once"])
+    notice.start()
+    try:
+        yield
+    finally:
+        notice.cancel()
+        bar.set_description(refresh=False)
+        bar.unpause()
 
 
 def segments(engine, state, measure, counts, bar, checkpoint, described, save_every, report=None):
@@ -63,6 +80,8 @@ def segments(engine, state, measure, counts, bar, checkpoint, described, save_ev
         if checkpoint is not None:
             checkpoints.save(checkpoint, torch_engine.to_numpy(state), history, wall_seconds, fingerprint)
 
+    with compiling(bar):
+        engine.advance(state, 0)
     try:
         while state.gradient_step < counts["gradient_steps"]:
             start = time.monotonic()

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import time
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ import xarray
 from helpers import ALGORITHMS, DQN, HANQ, TORCH, small_pendulum
 
 import hanq
+from hanq.training.segments import compiling, progress_bar
 
 DIMS = ("learning_rate", "hyper_lr", "target_rate", "discount", "weight_decay", "seed", "gradient_step")
 VARIABLES = {"score", "return_", "msbe", "effective_learning_rate", "scale"}
@@ -152,3 +154,23 @@ def test_progress_shows_steps_a_second(capfd, monkeypatch):
     monkeypatch.delenv("TQDM_DISABLE", raising=False)  # which the notebooks' tests set
     hanq.train(DQN, small_pendulum(), learning_rate=1e-2, **SHORT | dict(progress=True))
     assert "step" in capfd.readouterr().err
+
+
+def test_a_first_call_that_compiles_says_so_and_does_not_count_in_the_time_left(capfd, monkeypatch):
+    monkeypatch.setattr("hanq.training.segments.PROGRESS_DELAY", 0.2)
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    with progress_bar(100, True) as bar:
+        with compiling(bar):
+            time.sleep(1)
+        assert time.time() - bar.start_t < 0.5
+    assert "compiling the engine, once" in capfd.readouterr().err
+    with progress_bar(100, True) as bar, compiling(bar):
+        pass
+    time.sleep(0.4)  # by now it would have said so
+    assert "compiling" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("progress", [1, "yes", None, np.ones(2), np.ones(())])
+def test_progress_is_true_or_false(progress):
+    with pytest.raises(ValueError, match="progress=.*use True or False"):
+        hanq.train(DQN, small_pendulum(), learning_rate=1e-2, **SHORT | dict(progress=progress))

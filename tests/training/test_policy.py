@@ -135,6 +135,14 @@ def test_observations_that_are_no_numbers_or_masked_are_refused(run, observation
         run.policy(seed=0, learning_rate=1e-2, hyper_lr=0.1)(observations)
 
 
+@pytest.mark.parametrize(
+    "observations, kind", [(torch.zeros(3, 3).to_sparse(), "torch.sparse_coo"), (torch.zeros(3, 3, device="meta"), "on the meta device")]
+)
+def test_a_tensor_that_holds_no_dense_numbers_is_refused(run, observations, kind):
+    with pytest.raises(ValueError, match=f"observations is a tensor that is {kind}: use a dense tensor that holds numbers"):
+        run.policy(seed=0, learning_rate=1e-2, hyper_lr=0.1)(observations)
+
+
 def test_observations_may_need_gradients(run):
     observations = torch.ones(2, 3, requires_grad=True)
     run.policy(seed=0, learning_rate=1e-2, hyper_lr=0.1)(observations).sum().backward()

@@ -169,7 +169,7 @@ def test_the_fused_engine_refuses_another_device():
         assert_refused("engine='fused' needs the CPU", "device='cuda'", "'torch'", engine="fused", device="cuda")
 
 
-@pytest.mark.parametrize("device", ["banana", "meta", 3, "cuda:99", 1.5])
+@pytest.mark.parametrize("device", ["banana", "meta", 3, "cuda:99", 1.5, "cpu:7"])
 def test_a_device_that_is_not_there_is_refused(device, monkeypatch):
     monkeypatch.setitem(torch_engine.DEVICES, "cuda", lambda: False)
     for engine in ("auto", "torch"):

@@ -22,7 +22,7 @@ from hanq.training import scores
 from hanq.training.train import axis
 
 ROWS = {paper.file_name(name): row for (name, _), row in paper.SEAQUEST.items()}
-SHOWN = ("seaquest-HANQ", "seaquest-DQN-LN")  # results that keep their best agent, 3.5 MB each: the book shows them playing
+SHOWN = ("HANQ", "DQN-LN")  # rows that keep their best agent, 3.5 MB each: the book shows them playing
 ORIGIN = ("command", "commit", "date", "machine", "device", "engine", "frames", "cuda_graph", "wall_seconds")
 
 
@@ -44,7 +44,7 @@ def run(options):
     """
     axis("learning_rate", options.learning_rate)  # for repeated ones: each is a training of its own
     work, out = as_path("work", options.work), as_path("out", options.out)
-    rows = [(out / f"{result_name(label, options.precision)}.nc", trainings_of(label, work, options)) for label in options.row]
+    rows = [(paper.path_of(result_name(label, options.precision), out), trainings_of(label, work, options)) for label in options.row]
     with ExitStack() as stack:
         for result, trainings in rows:
             stack.enter_context(locked("path", result))

@@ -33,7 +33,7 @@ COLUMNS = [
 def compare(folder="results"):
     """A pandas.DataFrame with a line for each of the paper's scores, in the paper's order.
 
-    Its columns are `COLUMNS` and then: the chosen values on each axis of the grid, whether a
+    Its columns are `COLUMNS` and then: the result's name, as `paper.result` takes it, the chosen values on each axis of the grid, whether a
     normalisation stands before the ReLU (norm_first), and core_seconds, what tuning and report took. Where there is
     no result yet, ours is NaN and the texts are empty. A result that is smaller than the paper's says so in protocol and
     has no overlap; one of a single seed has a mean without an interval.
@@ -44,12 +44,12 @@ def compare(folder="results"):
         raise FileNotFoundError(f"folder={str(folder)!r} is not there: use the folder of the result files")
     found = []
     for score in paper.numbers().itertuples(index=False):
-        line = dict(zip(COLUMNS, score, strict=False)) | {"protocol": "", "overlap": "", "file": "", "seeds": 0}
+        line = dict(zip(COLUMNS, score, strict=False)) | {"protocol": "", "overlap": "", "file": "", "result": "", "seeds": 0}
         for stem, row in results_of(score):
-            path = folder / f"{stem}.nc"
-            line |= ours(path, row, score) if path.exists() else {}
+            path = paper.path_of(stem, folder)
+            line |= ours(path, row, score) | {"result": stem} if path.exists() else {}
         found.append(line)
-    return pandas.DataFrame(found, columns=[*COLUMNS, *GRID, "norm_first", "core_seconds"])
+    return pandas.DataFrame(found, columns=[*COLUMNS, "result", *GRID, "norm_first", "core_seconds"])
 
 
 def results_of(score):
@@ -89,7 +89,7 @@ def ours(path, row, score):
         "ours_high": high,
         "seeds": curves.sizes["seed"],
         "protocol": ", ".join([curves.attrs["protocol"], *smaller]),
-        "file": path.name,
+        "file": f"{path.parent.name}/{path.name}",
         "overlap": "" if smaller else "yes" if low <= score.ci_high and high >= score.ci_low else "no",
         **best,
         "norm_first": algorithm.norm_first,

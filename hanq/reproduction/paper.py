@@ -166,9 +166,15 @@ def file_name(*words):
     return re.sub(r"[^\w.=-]+", "-", " ".join(words).strip())
 
 
+def path_of(name, folder):
+    """Where a result lies, in its experiment's folder: "fig3a-DQN" -> folder/fig3a/DQN.nc."""
+    experiment, _, rest = name.partition("-")
+    return as_path("folder", folder) / experiment / f"{rest}.nc"
+
+
 def result(name, folder="results"):
-    """The committed curves in one result file, checked against their checksum: "fig3a-DQN", "fig3a-DQN.nc", ..."""
-    return load(as_path("folder", folder) / f"{name.removesuffix('.nc')}.nc")
+    """The committed curves of one result, checked against their checksum: "fig3a-DQN", "table3-Pendulum-w-o-LN", ..."""
+    return load(path_of(name, folder))
 
 
 def seed_scores(name, folder="results"):

@@ -59,10 +59,11 @@ EXPERIMENTS = (*paper.FIGURES, *paper.TABLES, *variations.VARIATIONS)
 class Job(NamedTuple):
     """One result file to make."""
 
-    path: Path
+    name: str  # as `paper.result` takes it
     environment: str
     row: paper.Row
     protocol: Protocol
+    path: Path | None = None  # of its file, once it is known in which folder
 
 
 def reproduce(name, out, *, environment=None, quick=False, engine="auto"):
@@ -73,8 +74,8 @@ def reproduce(name, out, *, environment=None, quick=False, engine="auto"):
     quick: few seeds and steps, to try the command; such files end in -quick.nc. engine: as in `hanq.train`.
     Raises ValueError for an unknown name, and before it trains for a file that holds something else than it is to.
     """
-    ending, out = "-quick.nc" if quick else ".nc", as_path("out", out)
-    wanted = [job._replace(path=out / f"{job.path}{ending}") for job in jobs(name, environment)]
+    ending, out = "-quick" if quick else "", as_path("out", out)
+    wanted = [job._replace(path=paper.path_of(f"{job.name}{ending}", out)) for job in jobs(name, environment)]
     if quick:
         wanted = [job._replace(protocol=QUICK_TUNED if job.protocol.first else Protocol(QUICK)) for job in wanted]
     left = [job for job in wanted if not is_done(job)]
@@ -104,14 +105,14 @@ def jobs(name, environment=None):
     if name in paper.TABLES:
         columns = paper.scores_of(name)[["environment", "algorithm", "setting"]]
         found = [
-            Job(Path(paper.stem(name, *score)), score[0], paper.TABLES[name][score[1:]], LONG)
+            Job(paper.stem(name, *score), score[0], paper.TABLES[name][score[1:]], LONG)
             for score in columns.itertuples(index=False, name=None)
         ]
     elif name in EXPERIMENTS:
         protocol = ALL if name in paper.FIGURES else PROTOCOLS.get(name, SHORT)
         rows = (paper.FIGURES | variations.VARIATIONS)[name]
         on = "CartPole" if name == "cartpole" else "Pendulum"
-        found = [Job(Path(f"{name}-{label}"), on, row, protocol) for label, row in rows.items()]
+        found = [Job(f"{name}-{label}", on, row, protocol) for label, row in rows.items()]
     else:
         raise ValueError(f"experiment={name!r} is unknown: use one of {EXPERIMENTS}")
     known = sorted({job.environment for job in found})

@@ -1,6 +1,7 @@
 """Promise: one command does Table 5 in stretches, and each row's file says what it holds."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ def result(folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "SAMPLE", 16)
         main(arguments(folder))
-    return records.load(folder / "out" / "seaquest-HANQ.nc")
+    return records.load(folder / "out" / "seaquest" / "HANQ.nc")
 
 
 def test_the_rows_are_the_papers_four_with_its_grid():
@@ -92,20 +93,20 @@ def test_the_best_learning_rate_is_that_of_the_scores(result, folder):
 
 def test_only_the_agents_that_the_book_shows_are_kept(result, folder):
     main(arguments(folder, row="w-o-metapredictor", rates=[1e-4], seeds=[5]))
-    assert "policy" not in records.load(folder / "out" / "seaquest-w-o-metapredictor.nc")
-    assert "policy" in result and set(table5.SHOWN) < {f"seaquest-{row}" for row in table5.ROWS}
+    assert "policy" not in records.load(folder / "out" / "seaquest" / "w-o-metapredictor.nc")
+    assert "policy" in result and set(table5.SHOWN) < set(table5.ROWS)
 
 
 def test_another_precision_has_a_result_of_its_own_without_an_agent(result, folder):
     main([*arguments(folder, rates=[1e-4], seeds=[5]), "--precision", "bfloat16"])
-    found = records.load(folder / "out" / "seaquest-HANQ-bfloat16.nc")
+    found = records.load(folder / "out" / "seaquest" / "HANQ-bfloat16.nc")
     assert found.attrs["precision"] == "bfloat16" and "policy" not in found
-    assert records.load(folder / "out" / "seaquest-HANQ.nc").equals(result)
+    assert records.load(folder / "out" / "seaquest" / "HANQ.nc").equals(result)
 
 
 def test_dqn_can_be_given_fewer_target_rates(folder):
     main([*arguments(folder, row="DQN", steps=1, rates=[1e-4], seeds=[5]), "--target-rate", "1e-5"])
-    assert records.load(folder / "out" / "seaquest-DQN.nc").target_rate.values.tolist() == [1e-5]
+    assert records.load(folder / "out" / "seaquest" / "DQN.nc").target_rate.values.tolist() == [1e-5]
 
 
 def test_a_repeated_learning_rate_is_refused_before_anything_is_trained(tmp_path):
@@ -134,7 +135,7 @@ def test_what_is_finished_is_not_trained_again_and_what_is_not_is(result, folder
         with pytest.raises(ZeroDivisionError):
             main(arguments(folder, **changed))
         assert len(called) == 1, changed
-    assert not list(folder.glob("*.checkpoint")) and records.load(folder / "out" / "seaquest-HANQ.nc").equals(result)
+    assert not list(folder.glob("*.checkpoint")) and records.load(folder / "out" / "seaquest" / "HANQ.nc").equals(result)
 
 
 @pytest.mark.parametrize(
@@ -154,13 +155,13 @@ def test_a_result_that_would_lose_something_is_kept(result, folder, tmp_path, mo
     monkeypatch.setattr(training, "train", lambda *_, **settings: 1 / 0)
     with pytest.raises(SystemExit, match="2"):
         main([*arguments(folder, **changed), *extra, "--work", str(tmp_path)])
-    assert f"seaquest-HANQ.nc' holds {named} is asked for: ask for all that it holds" in capsys.readouterr().err
-    assert records.load(folder / "out" / "seaquest-HANQ.nc").identical(result)
+    assert f"seaquest/HANQ.nc' holds {named} is asked for: ask for all that it holds" in capsys.readouterr().err
+    assert records.load(folder / "out" / "seaquest" / "HANQ.nc").identical(result)
 
 
 def test_a_result_of_another_algorithm_is_kept(result, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(training, "train", lambda *_, **settings: 1 / 0)
-    records.save(result, tmp_path / "out" / "seaquest-DQN-LN.nc")
+    records.save(result, tmp_path / "out" / "seaquest" / "DQN-LN.nc")
     with pytest.raises(SystemExit, match="2"):
         main(arguments(tmp_path, row="DQN-LN"))
     assert "algorithm.predictor='meta' where algorithm.predictor='none' is asked for" in capsys.readouterr().err
@@ -170,8 +171,7 @@ def test_the_committed_results_may_be_replaced_by_the_whole_experiment_and_are_k
     committed = Path(__file__).parents[2] / "book" / "results"
     trained = []
     monkeypatch.setattr(command, "trained", lambda path, *_: trained.append(path) or 1 / 0)
-    for path in committed.glob("seaquest-*.nc"):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
+    shutil.copytree(committed / "seaquest", tmp_path / "seaquest")
     folders = ["--work", str(tmp_path / "work"), "--out", str(tmp_path)]
     with pytest.raises(ZeroDivisionError):
         main(["table5", *folders])
@@ -196,10 +196,10 @@ def test_the_checkpoint_of_a_longer_training_is_kept(result, folder, tmp_path, m
         assert main(arguments(tmp_path, steps=4)) == 130
     (kept,) = tmp_path.glob("*.checkpoint")
     main(arguments(tmp_path))
-    assert kept.exists() and records.load(tmp_path / "out" / "seaquest-HANQ.nc").equals(result)
+    assert kept.exists() and records.load(tmp_path / "out" / "seaquest" / "HANQ.nc").equals(result)
     main(arguments(tmp_path, steps=4))
     assert not list(tmp_path.glob("*.checkpoint"))
-    assert records.load(tmp_path / "out" / "seaquest-HANQ.nc").gradient_step.values.tolist() == [1, 2, 3, 4]
+    assert records.load(tmp_path / "out" / "seaquest" / "HANQ.nc").gradient_step.values.tolist() == [1, 2, 3, 4]
 
 
 def test_a_stopped_row_goes_on_where_it_stopped(result, folder, tmp_path, monkeypatch):
@@ -216,9 +216,9 @@ def test_a_stopped_row_goes_on_where_it_stopped(result, folder, tmp_path, monkey
     with monkeypatch.context() as patch:
         patch.setattr(training, "train", stopped)
         assert main(arguments(tmp_path)) == 130
-    assert not list((tmp_path / "out").iterdir()) and len(list(tmp_path.glob("*.checkpoint"))) == 1
+    assert not list((tmp_path / "out").rglob("*.nc")) and len(list(tmp_path.glob("*.checkpoint"))) == 1
     main(arguments(tmp_path))
-    again = records.load(tmp_path / "out" / "seaquest-HANQ.nc")
+    again = records.load(tmp_path / "out" / "seaquest" / "HANQ.nc")
     assert again.equals(result)
 
 

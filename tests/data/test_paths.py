@@ -37,7 +37,7 @@ def test_runs_datasets_and_checkpoints_are_found_in_the_home_folder(home):
 
 def test_results_are_written_to_and_read_from_the_home_folder(home, capsys):
     (path,) = protocol.reproduce("fig7", "~/out", quick=True, engine="torch")
-    assert path == home / "out" / "fig7-HSSAQ-quick.nc"
+    assert path == home / "out" / "fig7" / "HSSAQ-quick.nc"
     assert paper.result("fig7-HSSAQ-quick", "~/out").equals(records.load(path))
     assert len(ledger.compare("~/out")) == 99
     main(["reproduce", "fig7", "--quick", "--out", "~/out"])
@@ -65,7 +65,7 @@ def test_seaquests_files_are_in_the_home_folder(home):
     main(["seaquest", "--algorithm", "DQN", "--out", "~/s", *small])
     main(["table5", "--row", "DQN-LN", "--work", "~/s", "--out", "~/t", *small])
     assert {"frames", "DQN-learning_rate=0.0001-seed=5-transitions=60.csv"} < set(names(home / "s"))
-    assert names(home / "t") == ["seaquest-DQN-LN.nc"]
+    assert names(home / "t" / "seaquest") == ["DQN-LN.nc"]
     assert frames.collect("~/s/frames", [5], 60).size == 60
 
 

@@ -45,7 +45,7 @@ def saved(tmp_path_factory):
     frames.collect(folder, [1, 2], 1_200, progress=False)
     (folder / "tuning").mkdir()
     SCENARIOS["tuning"](folder / "tuning")
-    tuned = min((folder / "tuning").glob("*tuning.nc"))
+    tuned = min((folder / "tuning").rglob("*tuning.nc"))
     index = min(folder.glob("seaquest-*.nc"))
     return {
         "dataset": (folder / "dataset.nc", hanq.load_dataset),
@@ -60,7 +60,7 @@ def saved(tmp_path_factory):
 
 def search_of(tuned):
     """How the search in a file is taken up again: as the one that made it."""
-    (row,) = [job.row for job in protocol.jobs("table3", "Pendulum") if tuned.name == f"{job.path.name}-quick-tuning.nc"]
+    (row,) = [job.row for job in protocol.jobs("table3", "Pendulum") if f"table3-{tuned.name}" == f"{job.name}-quick-tuning.nc"]
     _, first, second, finalists = protocol.QUICK_TUNED
     return lambda path: Tuning(path, row.algorithms, row.settings, first, second, finalists, None)
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,7 +25,7 @@ def no_training(*_, **__):
 
 
 def one_job(name, environment=None, jobs=protocol.jobs):
-    return [job for job in jobs(name, environment) if name == "fig7" or job.path.name == ROW]
+    return [job for job in jobs(name, environment) if name == "fig7" or job.name == ROW]
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +47,9 @@ def one_row(monkeypatch):
 
 
 def copied(made, folder):
-    for path in made[0].parent.glob("*.nc"):
-        (folder / path.name).write_bytes(path.read_bytes())
-    return [folder / path.name for path in made]
+    there = made[0].parents[1]
+    shutil.copytree(there, folder, dirs_exist_ok=True)
+    return [folder / path.relative_to(there) for path in made]
 
 
 def with_attr(name, value):
@@ -95,7 +96,7 @@ def test_finished_files_are_kept_and_what_a_killed_run_left_beside_them_goes(mad
     before = [path.read_bytes() for path in paths]
     protocol.reproduce("fig7", tmp_path, quick=True)
     protocol.reproduce("table3", tmp_path, quick=True)
-    assert [path.read_bytes() for path in paths] == before and not list(tmp_path.glob("*.checkpoint"))
+    assert [path.read_bytes() for path in paths] == before and not list(tmp_path.rglob("*.checkpoint"))
 
 
 def test_a_file_from_before_something_was_recorded_is_accepted(made, tmp_path, one_row):
@@ -114,7 +115,7 @@ def test_a_result_on_another_shared_dataset_is_refused(tmp_path, monkeypatch):
         monkeypatch.setitem(variations.VARIATIONS, "datasets", {f"DQN-{seed}": rows[f"DQN-{seed}"]})
         if seed == 7:
             (path,) = protocol.reproduce("datasets", tmp_path, quick=True, engine="torch")
-            path.rename(tmp_path / "datasets-DQN-3-quick.nc")
+            path.rename(path.with_name("DQN-3-quick.nc"))
     monkeypatch.setattr(protocol, "train", no_training)
     with pytest.raises(ValueError, match=re.escape("dataset_seeds='[7]' where dataset_seeds='[3]' is asked for")):
         protocol.reproduce("datasets", tmp_path, quick=True)
@@ -158,10 +159,11 @@ def test_an_algorithm_with_a_field_that_is_not_known_is_refused_by_name(made, tm
     records.save(curves.assign_attrs(algorithm=unknown(curves.attrs["algorithm"])), grid)
     with pytest.raises(ValueError, match=f"{grid.name}' {named}"):
         protocol.reproduce("fig7", tmp_path, quick=True)
-    searched.rename(tmp_path / f"{ROW}.nc")
-    result = records.load(tmp_path / f"{ROW}.nc")
-    records.save(result.assign_attrs(algorithm=unknown(result.attrs["algorithm"])), tmp_path / f"{ROW}.nc")
-    with pytest.raises(ValueError, match=f"{ROW}.nc' {named}"):
+    row = paper.path_of(ROW, tmp_path)
+    searched.rename(row)
+    result = records.load(row)
+    records.save(result.assign_attrs(algorithm=unknown(result.attrs["algorithm"])), row)
+    with pytest.raises(ValueError, match=f"{row.name}' {named}"):
         ledger.compare(tmp_path)
     algorithms = json.loads(search.attrs["algorithms"])
     algorithms["0"]["momentum"] = 0.9

@@ -26,8 +26,14 @@ def results(tmp_path_factory):
     for path in protocol.reproduce("table3", folder, environment="Pendulum", quick=True):
         for part in ("", "-tuning"):
             quick = path.with_name(f"{path.stem}{part}.nc")
-            quick.rename(folder / quick.name.replace("-quick", ""))
+            quick.rename(quick.with_name(quick.name.replace("-quick", "")))
     return folder
+
+
+def copy(name, folder, other):
+    path = paper.path_of(name, other)
+    path.parent.mkdir(exist_ok=True)
+    shutil.copy(paper.path_of(name, folder), path)
 
 
 def test_every_score_of_the_paper_has_a_line_in_its_order(results):
@@ -66,13 +72,13 @@ def test_our_number_is_the_files_mean_over_steps_and_seeds(results):
 @pytest.mark.parametrize(("shift", "overlap"), [(0.0, "yes"), (-60.0, "no"), (60.0, "no")])
 def test_overlap_says_whether_the_intervals_meet(results, tmp_path, shift, overlap):
     name = paper.stem("table3", "Pendulum", "w/o LN", "")
-    shutil.copy(results / f"{name}-tuning.nc", tmp_path)
-    curves = records.load(results / f"{name}.nc")
+    copy(f"{name}-tuning", results, tmp_path)
+    curves = paper.result(name, results)
     printed, _, _ = paper.number("3", "Pendulum", "w/o LN", "")
     full = {"seed": np.arange(30) % 3, "gradient_step": np.arange(100) % 5}  # each quick one many times
     curves = curves.isel(full).assign_coords(seed=range(30), gradient_step=range(2_000, 200_001, 2_000))
     curves["score"] = curves.score - curves.score.mean() + printed + shift
-    records.save(curves, tmp_path / f"{name}.nc")
+    records.save(curves, paper.path_of(name, tmp_path))
     (line,) = ledger.compare(tmp_path).query("seeds > 0").itertuples()
     found = scores.interval(scores.average_over_training(curves.score).squeeze())
     assert abs(found.high - found.low) < 60  # or the shift would not tell
@@ -89,9 +95,9 @@ def test_the_command_line_prints_the_promised_columns(results, capsys):
 
 def test_a_file_of_another_experiment_in_its_place_is_refused(results, tmp_path):
     name = paper.stem("table3", "Pendulum", "w/o LN", "")
-    shutil.copy(results / f"{name}-tuning.nc", tmp_path)
+    copy(f"{name}-tuning", results, tmp_path)
     run = train(HANQ, collect("Pendulum", range(2), size=50), learning_rate=[1e-2, 1e-3], gradient_steps=10, eval_every=5)
-    records.save(run.curves.assign_attrs(protocol="grid"), tmp_path / f"{name}.nc")
+    records.save(run.curves.assign_attrs(protocol="grid"), paper.path_of(name, tmp_path))
     with pytest.raises(ValueError, match="w-o-LN"):
         ledger.compare(tmp_path)
 
@@ -116,9 +122,9 @@ def seaquest():
 
 
 def line_of(curves, folder):
-    records.save(curves, folder / "seaquest-HANQ.nc")
+    records.save(curves, paper.path_of("seaquest-HANQ", folder))
     (line,) = ledger.compare(folder).query("seeds > 0").itertuples()
-    assert (line.table, line.algorithm, line.file, line.core_seconds) == ("5", "HANQ", "seaquest-HANQ.nc", 200.0)
+    assert (line.table, line.algorithm, line.file, line.core_seconds) == ("5", "HANQ", "seaquest/HANQ.nc", 200.0)
     return line
 
 
@@ -146,14 +152,14 @@ def test_a_missing_folder_and_a_file_without_its_origin_are_refused(results, tmp
     with pytest.raises(FileNotFoundError, match="nowhere"):
         ledger.compare(tmp_path / "nowhere")
     name = paper.stem("table3", "Pendulum", "w/o LN", "")
-    shutil.copy(results / f"{name}.nc", tmp_path)
+    copy(name, results, tmp_path)
     for command in (["ledger", "--results", str(tmp_path)], ["ledger", "--results", str(tmp_path / "nowhere")]):
         with pytest.raises(SystemExit, match="2"):  # the first for want of its tuning
             main(command)
-    assert f"{name}-tuning.nc" in capsys.readouterr().err
-    curves = records.load(results / f"{name}.nc")
+    assert f"{paper.path_of(name, tmp_path).stem}-tuning.nc" in capsys.readouterr().err
+    curves = paper.result(name, results)
     del curves.attrs["protocol"]
-    records.save(curves, tmp_path / f"{name}.nc")
+    records.save(curves, paper.path_of(name, tmp_path))
     with pytest.raises(ValueError, match="does not say its protocol"):
         ledger.compare(tmp_path)
 
@@ -164,6 +170,6 @@ def test_a_single_seed_has_a_mean_and_no_interval(seaquest, tmp_path):
 
 
 def test_seaquests_curves_of_another_algorithm_are_refused(seaquest, tmp_path):
-    records.save(seaquest, tmp_path / "seaquest-DQN.nc")
-    with pytest.raises(ValueError, match="seaquest-DQN"):
+    records.save(seaquest, paper.path_of("seaquest-DQN", tmp_path))
+    with pytest.raises(ValueError, match="seaquest/DQN"):
         ledger.compare(tmp_path)

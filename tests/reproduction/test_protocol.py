@@ -14,7 +14,7 @@ def test_a_quick_reproduction_writes_files_that_a_second_call_keeps(tmp_path):
     (path,) = protocol.reproduce("fig7", tmp_path, quick=True)
     curves, written = records.load(path), path.stat().st_mtime_ns
     assert curves.seed.size == 3 and curves.attrs["protocol"] == "grid"
-    assert list(tmp_path.iterdir()) == [path]  # no checkpoint stays behind
+    assert list(tmp_path.rglob("*.*")) == [path]  # no checkpoint stays behind
     protocol.reproduce("fig7", tmp_path, quick=True)
     assert path.stat().st_mtime_ns == written
 
@@ -27,11 +27,11 @@ def test_a_tuned_table_reports_one_grid_point_on_seeds_that_took_no_part(tmp_pat
         assert set(report.seed.values).isdisjoint(tuning.seed.values)
         assert report.attrs["protocol"] == "tuned" and report.learning_rate.size == 1
         assert report.learning_rate.item() in tuning.learning_rate.values
-    assert {path.suffix for path in tmp_path.iterdir()} == {".nc"}
+    assert {path.suffix for path in tmp_path.rglob("*.*")} == {".nc"}
 
 
 def test_scores_that_share_a_training_share_its_file(tmp_path):
-    found = {name: {job.path for job in protocol.jobs(name, "Acrobot")} for name in ("table1", "table2", "table7")}
+    found = {name: {job.name for job in protocol.jobs(name, "Acrobot")} for name in ("table1", "table2", "table7")}
     assert len(found["table1"] & found["table2"] & found["table7"]) == 1
 
 
@@ -43,7 +43,7 @@ def test_an_interrupted_reproduction_goes_on_from_its_checkpoint(tmp_path, monke
     monkeypatch.setattr(protocol, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
         protocol.reproduce("fig7", tmp_path / "stopped", quick=True)
-    assert list((tmp_path / "stopped").glob("*.checkpoint"))
+    assert list((tmp_path / "stopped").rglob("*.checkpoint"))
     monkeypatch.setattr(protocol, "train", train)
     (stopped,) = protocol.reproduce("fig7", tmp_path / "stopped", quick=True)
     (straight,) = protocol.reproduce("fig7", tmp_path / "straight", quick=True)
@@ -62,7 +62,7 @@ def test_different_trainings_have_different_files():
     rows = {}
     for name in protocol.EXPERIMENTS:
         for job in protocol.jobs(name):
-            assert rows.setdefault(job.path, (job.environment, job.row)) == (job.environment, job.row)
+            assert rows.setdefault(job.name, (job.environment, job.row)) == (job.environment, job.row)
     trainings = {(job.environment, repr(job.row), job.protocol) for name in protocol.EXPERIMENTS for job in protocol.jobs(name)}
     assert len(rows) == len(trainings)
 

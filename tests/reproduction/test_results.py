@@ -18,15 +18,15 @@ from hanq.training.run import GRID
 
 TOP = Path(__file__).parents[2]
 FOLDER = TOP / "book" / "results"
-FILES = sorted(FOLDER.glob("*.nc"))
-JOBS = {job.path.name: job for name in protocol.EXPERIMENTS for job in protocol.jobs(name)}
-DONE = {name: job for name, job in JOBS.items() if (FOLDER / f"{name}.nc").exists()}
+FILES = {f"{path.parent.name}-{path.stem}": path for path in sorted(FOLDER.glob("*/*.nc"))}
+JOBS = {job.name: job for name in protocol.EXPERIMENTS for job in protocol.jobs(name)}
+DONE = {name: job for name, job in JOBS.items() if name in FILES}
 TUNED = [name for name, job in DONE.items() if job.protocol.first]
 SEAQUEST = {table5.result_name(label, precision): (row, precision) for label, row in table5.ROWS.items() for precision in PRECISIONS}
-PLAYED = [name for name in SEAQUEST if (FOLDER / f"{name}.nc").exists()]
+PLAYED = [name for name in SEAQUEST if name in FILES]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES.values(), ids=FILES.keys())
 def test_a_result_file_is_intact_and_says_where_it_comes_from(path):
     found = records.load(path)  # checks the checksum
     for name in ("command", "commit", "versions", "machine", "date", "engine"):
@@ -37,7 +37,7 @@ def test_a_result_file_is_intact_and_says_where_it_comes_from(path):
         assert found.attrs["dataset_digest"] and found.attrs["protocol"] in ("tuned", "grid")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES.values(), ids=FILES.keys())
 def test_no_attribute_holds_a_folder_of_the_machine_that_made_the_file(path):
     for name, value in records.load(path).attrs.items():
         assert not re.search(r"(?<![\w.)])(/|~|[A-Za-z]:\\)\w", str(value)), (name, value)
@@ -45,11 +45,11 @@ def test_no_attribute_holds_a_folder_of_the_machine_that_made_the_file(path):
 
 @pytest.mark.parametrize("name", DONE)
 def test_reproduce_takes_a_committed_file_as_done(name):
-    assert protocol.is_done(DONE[name]._replace(path=FOLDER / f"{name}.nc"))
+    assert protocol.is_done(DONE[name]._replace(path=FILES[name]))
 
 
 def test_there_are_no_files_but_those_of_experiments():
-    assert {path.stem for path in FILES} == {
+    assert set(FILES) == {
         *DONE,
         *(f"{name}-tuning" for name in TUNED),
         *PLAYED,
@@ -84,9 +84,8 @@ def test_a_tuned_result_reports_the_best_of_its_tuning_on_other_seeds(name):
         raise AssertionError("the tuning is not complete")
 
     curves, row = paper.result(name, FOLDER), DONE[name].row
-    path = FOLDER / f"{name}-tuning.nc"
-    _, first, second, finalists = protocol.as_searched(DONE[name]._replace(path=FOLDER / f"{name}.nc")).protocol
-    tuning = Tuning(path, row.algorithms, row.settings, first, second, finalists, nothing_is_left_to_train)
+    _, first, second, finalists = protocol.as_searched(DONE[name]._replace(path=FILES[name])).protocol
+    tuning = Tuning(FILES[f"{name}-tuning"], row.algorithms, row.settings, first, second, finalists, nothing_is_left_to_train)
     algorithm, settings = tuning.best()
     assert Algorithm(**json.loads(curves.attrs["algorithm"])) == algorithm
     assert {axis: curves[axis].item() for axis in GRID} == settings
@@ -114,16 +113,16 @@ def test_a_row_of_seaquest_holds_the_algorithm_that_it_is_named_after_and_says_h
     )
     for training in json.loads(curves.attrs["trainings"]):
         assert re.fullmatch("[0-9a-f]{12}", training["commit"]) and training["command"] and training["machine"]
-    if name in table5.SHOWN:
+    if name.removeprefix("seaquest-") in table5.SHOWN:
         assert np.isfinite(curves.policy).all() and set(json.loads(curves.attrs["policy"])) == {*GRID, "seed"}
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in sorted((FOLDER / "long").glob("*.nc")) if not path.stem.endswith("-tuning")], ids=lambda path: path.stem
+    "path", [path for path in sorted((FOLDER / "long").glob("*/*.nc")) if not path.stem.endswith("-tuning")], ids=lambda path: path.stem
 )
 def test_a_search_at_full_length_is_complete_and_chose_what_is_reported(path):
     """Rows of the tables, searched anew; they take the place of the older files together with the chapters that show them."""
-    job = JOBS[path.stem]._replace(path=path)
+    job = JOBS[f"{path.parent.name}-{path.stem}"]._replace(path=path)
     assert job.protocol == protocol.LONG and protocol.as_searched(job).protocol == protocol.LONG
     assert protocol.is_done(job)
     assert re.fullmatch("[0-9a-f]{12}", records.load(path).attrs["commit"]), "made on a changed or unknown tree"
@@ -150,7 +149,7 @@ def test_the_table_in_the_readme_is_what_the_files_say():
 
 def test_the_scores_of_one_seed_are_its_mean_over_training():
     name = paper.stem("table1", "Pendulum", "HANQ", "hyper_lr=0.1")
-    found, curves = paper.seed_scores(name, FOLDER), paper.result(f"{name}.nc", FOLDER)
+    found, curves = paper.seed_scores(name, FOLDER), paper.result(name, FOLDER)
     assert found.dims == ("seed",) and found.seed.values.tolist() == list(range(30))
     for seed in (0, 29):
         assert found.sel(seed=seed).item() == pytest.approx(curves.score.sel(seed=seed).values.mean(), rel=1e-6)

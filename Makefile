@@ -29,6 +29,7 @@ faults: .venv/installed
 lint: .venv/installed
 	$(BIN)/ruff check hanq tests
 	$(BIN)/ruff format --check hanq tests
+	$(BIN)/mypy
 
 # Run every notebook and store its outputs; `make test` then compares against them.
 notebooks: .venv/installed

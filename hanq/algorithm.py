@@ -7,7 +7,8 @@ Every row of the paper's tables is an `Algorithm`; a variant is
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from math import inf, prod
-from typing import NamedTuple
+from os import PathLike
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -98,7 +99,7 @@ class Algorithm:
                 "use at least 2, or main_norm='none' and predictor_norm='none'"
             )
 
-    def canonical(self):
+    def canonical(self) -> dict[str, Any]:
         """The same algorithm as a dict of fields, those without effect at their defaults."""
         values = asdict(self)
         unused = list(UNUSED[self.predictor])
@@ -109,13 +110,13 @@ class Algorithm:
                 values[field.name] = field.default
         return values
 
-    def essential(self):
+    def essential(self) -> dict[str, Any]:
         """`canonical` without what is at its default: the same whatever fields are added later."""
         values = self.canonical()
         return {field.name: values[field.name] for field in fields(self) if values[field.name] != field.default}
 
     @classmethod
-    def stored(cls, values, path):
+    def stored(cls, values: dict[str, Any], path: str | PathLike) -> Self:
         """The algorithm that a file says it is of; fields that it lacks, for they were added later, are at their defaults.
 
         Raises ValueError naming the file, and the field or value that is not known here.
@@ -159,14 +160,14 @@ class Network:
     convolutions: tuple[Convolution, ...] = ()
 
     @cached_property
-    def shapes(self):
+    def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every parameter, in the order in which `params` holds them.
 
         Weights are (outputs, inputs), as in torch.nn.Linear, or as in Conv2d. The main network comes first,
         so that algorithms that share it start from the same one for the same seed.
         """
         algorithm, width = self.algorithm, self.algorithm.hidden_features
-        shapes = {}
+        shapes: dict[str, tuple[int, ...]] = {}
         for i, (inputs, outputs, kernel, _) in enumerate(self.convolutions):
             shapes |= {f"conv_{i}.weight": (outputs, inputs, kernel, kernel), f"conv_{i}.bias": (outputs,)}
         shapes |= {"hidden_0.weight": (width, self.obs_dim), "hidden_0.bias": (width,)}
@@ -185,11 +186,11 @@ class Network:
         return shapes
 
     @cached_property
-    def size(self):
+    def size(self) -> int:
         """How many learned numbers one agent has."""
         return sum(prod(shape) for shape in self.shapes.values())
 
-    def views(self, params):
+    def views(self, params: Any) -> dict[str, Any]:
         """Each parameter by name as a view of `params`: (..., size) -> {name: (..., *shape)}."""
         views, start = {}, 0
         for name, shape in self.shapes.items():

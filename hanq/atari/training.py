@@ -28,7 +28,7 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
 CHECKPOINT_SECONDS = 120  # 34 MB an agent each time
 RELEASE_STEPS = 500  # gradient steps between releases of freed memory
 SHARE_OF_MEMORY = 0.5  # of what the device has free, that frames may take
-ON_DEVICE = WeakKeyDictionary()  # {dataset: {device: its frames there}}: moved once for several trainings
+ON_DEVICE: WeakKeyDictionary = WeakKeyDictionary()  # {dataset: {device: its frames there}}: moved once for several trainings
 
 
 class SeaquestEngine(torch_engine.TorchEngine):

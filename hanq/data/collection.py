@@ -1,6 +1,9 @@
 """Offline data from uniformly random actions, collected through Gymnasium."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from hanq.data import environments, records
 from hanq.data.arguments import check_seeds, positive_integer, shown
@@ -13,7 +16,9 @@ LARGEST_SIZE = 2**32  # of a dataset, see `generator.to_integer`
 
 
 @set_aside()
-def collect(environment, seeds, *, size=None, episode_length=None, initial_velocity=None):
+def collect(
+    environment: str, seeds: ArrayLike, *, size: int | None = None, episode_length: int | None = None, initial_velocity: float | None = None
+) -> Dataset:
     """Offline data from uniformly random actions, one dataset a seed (section 11).
 
     environment: "Pendulum" (torques -2, 0, 2), "Acrobot" or "CartPole". seeds: integers from 0.
@@ -37,7 +42,7 @@ def collect(environment, seeds, *, size=None, episode_length=None, initial_veloc
         raise ValueError(f"initial_velocity={shown(initial_velocity)} applies to Pendulum only: leave it out for {environment}")
     options = {"x_init": np.pi, "y_init": initial_velocity} if known.code == PENDULUM else None
     single = [_collect_one(known, int(seed), size, episode_length, options) for seed in seeds]
-    arrays = {name: np.stack([one[name] for one in single]) for name in DIMS}
+    arrays: dict[str, Any] = {name: np.stack([one[name] for one in single]) for name in DIMS}
     provenance = records.provenance() | {
         "collected": "uniformly random actions",
         "episode_length": episode_length,

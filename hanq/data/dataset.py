@@ -7,9 +7,12 @@ import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from os import PathLike
+from typing import Any, Self
 
 import numpy as np
 import xarray
+from numpy.typing import ArrayLike
 
 from hanq.data import environments, records
 from hanq.data.arguments import array, check_seeds, lost_digits, positive_integer, shown
@@ -50,20 +53,20 @@ class Dataset:
     """Name of the environment in which policies are evaluated, or None."""
     action_count: int
     """How many actions there are to choose from."""
-    provenance: dict = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
     """Where the data come from."""
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Transitions a seed."""
         return self.observations.shape[1]
 
     @property
-    def obs_dim(self):
+    def obs_dim(self) -> int:
         return self.observations.shape[2]
 
     @property
-    def digest(self):
+    def digest(self) -> str:
         """Checksum of the transitions, whatever their provenance says."""
         return records.digest(self.to_xarray().drop_attrs())
 
@@ -71,17 +74,17 @@ class Dataset:
     @set_aside()
     def from_arrays(
         cls,
-        observations,
-        actions,
-        rewards,
-        next_observations,
-        terminated,
+        observations: ArrayLike,
+        actions: ArrayLike,
+        rewards: ArrayLike,
+        next_observations: ArrayLike,
+        terminated: ArrayLike,
         *,
-        environment=None,
-        action_count=None,
-        seeds=None,
-        provenance=None,
-    ):
+        environment: str | None = None,
+        action_count: int | None = None,
+        seeds: ArrayLike | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> Self:
         """A dataset of a user's own logged transitions.
 
         observations, next_observations: (size, obs_dim), or (seeds, size, obs_dim) for several
@@ -108,7 +111,7 @@ class Dataset:
         arrays = {name: np.array(value, TYPES[name], order="C") for name, value in arrays.items()}  # copies
         return cls(**arrays, seeds=seeds, environment=environment, action_count=action_count, provenance=provenance)
 
-    def sel(self, seeds):
+    def sel(self, seeds: ArrayLike) -> Self:
         """The datasets of these seeds, in this order.
 
         KeyError names a seed that is not here, ValueError what is no list of distinct seeds.
@@ -121,7 +124,7 @@ class Dataset:
         index = [known[seed] for seed in wanted]
         return replace(self, seeds=self.seeds[index], **{name: getattr(self, name)[index] for name in DIMS})
 
-    def to_xarray(self):
+    def to_xarray(self) -> xarray.Dataset:
         """The same as labelled arrays, with the provenance in the attributes."""
         variables = {name: (dims, getattr(self, name)) for name, dims in DIMS.items()}
         attrs = {
@@ -132,12 +135,12 @@ class Dataset:
         }
         return xarray.Dataset(variables, {"seed": self.seeds}, attrs)
 
-    def save(self, path):
+    def save(self, path: str | PathLike) -> None:
         """Write everything to one file, atomically, in place of what is there."""
         records.save(self.to_xarray(), path)
 
 
-def load_dataset(path):
+def load_dataset(path: str | PathLike) -> Dataset:
     """What `Dataset.save` wrote; ValueError names a file that is truncated, edited or of another kind."""
     stored = records.load(path)
     if stored.attrs.get("kind") != "dataset":

@@ -96,7 +96,7 @@ class TorchEngine:
 class CompiledTorchEngine(TorchEngine):
     """The same through `torch.compile`: needs a C++ compiler, and some seconds before the first step."""
 
-    name, compiled = "torch-compiled", staticmethod(torch.compile)
+    name, compiled = "torch-compiled", staticmethod(lambda function: torch.compile(function))
 
 
 class CapturedStep:

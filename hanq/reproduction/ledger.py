@@ -1,6 +1,7 @@
 """Every score that the paper prints beside ours, from the result files."""
 
 import json
+from os import PathLike
 
 import numpy as np
 import pandas
@@ -30,7 +31,7 @@ COLUMNS = [
 ]
 
 
-def compare(folder="results"):
+def compare(folder: str | PathLike = "results") -> pandas.DataFrame:
     """A pandas.DataFrame with a line for each of the paper's scores, in the paper's order.
 
     Its columns are `COLUMNS` and then: the result's name, as `paper.result` takes it, the chosen values on each axis of the grid, whether a

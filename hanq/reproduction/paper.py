@@ -5,9 +5,11 @@
 
 import re
 from dataclasses import dataclass, field, replace
+from os import PathLike
 from pathlib import Path
 
 import pandas
+import xarray
 
 from hanq.algorithm import DQN, DQN_L2N, DQN_LN, HANQ, PQN, SSANQ, SSAQ
 from hanq.data.files import as_path
@@ -125,12 +127,12 @@ SEAQUEST = {  # Table 5, which `python -m hanq table5` runs; the first two first
 SEAQUEST_STEPS, SEAQUEST_TRANSITIONS = 1_000_000, 100_000  # gradient steps; transitions a seed, section 11
 
 
-def numbers():
+def numbers() -> pandas.DataFrame:
     """Every score that the paper prints: table, environment, algorithm, setting, mean, ci_low, ci_high."""
     return pandas.read_csv(Path(__file__).with_name("paper.csv"), dtype={"table": str}).fillna({"setting": ""})
 
 
-def number(table, environment, algorithm, setting):
+def number(table: str, environment: str, algorithm: str, setting: str) -> tuple[float, float, float]:
     """(mean, ci_low, ci_high) of one printed score; KeyError where the paper has no such score."""
     found = numbers()
     wanted = dict(table=table, environment=environment, algorithm=algorithm, setting=setting)
@@ -151,7 +153,7 @@ def scores_of(table):
     return found[found.table == printed(table)]
 
 
-def stem(table, environment, algorithm, setting):
+def stem(table: str, environment: str, algorithm: str, setting: str) -> str:
     """Name of the result of one printed score; scores that share a training share it."""
     wanted = TABLES[table][algorithm, setting]
     for first, rows in TABLES.items():
@@ -166,17 +168,17 @@ def file_name(*words):
     return re.sub(r"[^\w.=-]+", "-", " ".join(words).strip())
 
 
-def path_of(name, folder):
+def path_of(name: str, folder: str | PathLike) -> Path:
     """Where a result lies, in its experiment's folder: "fig3a-DQN" -> folder/fig3a/DQN.nc."""
     experiment, _, rest = name.partition("-")
     return as_path("folder", folder) / experiment / f"{rest}.nc"
 
 
-def result(name, folder="results"):
+def result(name: str, folder: str | PathLike = "results") -> xarray.Dataset:
     """The committed curves of one result, checked against their checksum: "fig3a-DQN", "table3-Pendulum-w-o-LN", ..."""
     return load(path_of(name, folder))
 
 
-def seed_scores(name, folder="results"):
+def seed_scores(name: str, folder: str | PathLike = "results") -> xarray.DataArray:
     """Scores of one tuned result averaged over training, one a seed: (seed,), to be compared seed by seed."""
     return average_over_training(result(name, folder).score).squeeze([*GRID]).reset_coords(drop=True)

@@ -16,6 +16,7 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from hashlib import sha256
 from inspect import signature
+from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,7 +67,7 @@ class Job(NamedTuple):
     path: Path | None = None  # of its file, once it is known in which folder
 
 
-def reproduce(name, out, *, environment=None, quick=False, engine="auto"):
+def reproduce(name: str, out: str | PathLike, *, environment: str | None = None, quick: bool = False, engine: str = "auto") -> list[Path]:
     """Run one table or figure; returns the paths of its result files.
 
     name: one of `EXPERIMENTS`. out: folder; a finished file is kept, an unfinished one goes on

@@ -4,10 +4,12 @@ import json
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from math import inf
+from os import PathLike
 
 import numpy as np
 import torch
 import xarray
+from numpy.typing import ArrayLike
 
 from hanq import reference
 from hanq.algorithm import Algorithm, Convolution, Network
@@ -33,11 +35,11 @@ class Run:
     parameters: xarray.DataArray
 
     @property
-    def algorithm(self):
+    def algorithm(self) -> Algorithm:
         return self.network.algorithm
 
     @set_aside()
-    def policy(self, **which):
+    def policy(self, **which: float) -> "Policy":
         """One agent's Q-network as a torch.nn.Module: observations (..., obs_dim) -> (..., actions).
 
         which: seed and grid coordinates; an axis of length 1 may be left out. Rates match within
@@ -45,14 +47,14 @@ class Run:
         """
         return Policy(self.network, self.parameters.isel(_index(self.parameters, which)).values)
 
-    def save(self, path):
+    def save(self, path: str | PathLike) -> None:
         """Write curves, parameters and provenance to one file, atomically, in place of what is there."""
         network = json.dumps(asdict(self.network))
         data = self.curves.assign(parameters=self.parameters)
         records.save(data.assign_attrs(kind="run", network=network), path)
 
 
-def load_run(path):
+def load_run(path: str | PathLike) -> Run:
     """What `Run.save` wrote; ValueError names a file that is truncated, edited or of another kind."""
     data = records.load(path)
     if data.attrs.get("kind") != "run":
@@ -69,12 +71,12 @@ def load_run(path):
 class Policy(torch.nn.Module):
     """One agent's Q-values; act greedily on them with `.argmax(-1)`."""
 
-    def __init__(self, network, params):
+    def __init__(self, network: Network, params: ArrayLike):
         super().__init__()
         self.network = network
         self.params = torch.nn.Parameter(torch.as_tensor(np.array(params, np.float32), device="cpu"))
 
-    def forward(self, observations):
+    def forward(self, observations: ArrayLike | torch.Tensor) -> torch.Tensor:
         """observations (..., obs_dim), or images (..., channels, height, width) -> Q-values (..., actions)."""
         observations = self.tensor(observations)
         convolutions = self.network.convolutions
@@ -88,7 +90,7 @@ class Policy(torch.nn.Module):
         q = reference.q_values(self.network, weights, reference.hidden(self.network, weights, flat))
         return q.reshape(*observations.shape[:-dims], self.network.actions)
 
-    def tensor(self, observations):
+    def tensor(self, observations: ArrayLike | torch.Tensor) -> torch.Tensor:
         """Observations as the parameters are; a tensor's gradients flow on."""
         if not torch.is_tensor(observations):
             kind = np.float64 if self.params.dtype == torch.float64 else np.float32

@@ -10,12 +10,12 @@ from scipy.stats import bootstrap
 RESAMPLES = 10_000
 
 
-def average_over_training(values):
+def average_over_training(values: xarray.DataArray) -> xarray.DataArray:
     """Mean over gradient steps, the score of the paper's tables (section 4)."""
     return values.mean("gradient_step", skipna=False)
 
 
-def interval(values, level=0.95):
+def interval(values: xarray.DataArray, level: float = 0.95) -> xarray.Dataset:
     """Mean over seeds with a percentile-bootstrap interval.
 
     values: any dimensions, "seed" among them, at least 2 seeds. Returns an xarray.Dataset of
@@ -46,7 +46,7 @@ def interval(values, level=0.95):
     return xarray.Dataset({name: (dims, column.reshape(shape)) for name, column in (("mean", mean), ("low", low), ("high", high))}, coords)
 
 
-def best_of_grid(scores):
+def best_of_grid(scores: xarray.DataArray) -> dict[str, float]:
     """The grid point with the best mean over seeds, as {dimension: value}.
 
     scores: averaged over training, with "seed" and grid dimensions. A point whose mean is not
@@ -58,15 +58,15 @@ def best_of_grid(scores):
         raise ValueError("scores has no grid point with a finite mean: none is the best")
     means = means.where(np.isfinite(means), -np.inf)
     place = means.argmax(...)
-    return {name: means[name].values[int(index)].item() for name, index in place.items()}
+    return {str(name): means[name].values[int(index)].item() for name, index in place.items()}
 
 
-def overlaps_best(table, dim):
+def overlaps_best(table: xarray.Dataset, dim: str) -> xarray.DataArray:
     """The paper's highlight: whose interval overlaps that of the highest mean along `dim`."""
     best = table.isel({dim: table["mean"].argmax(dim)})
     return (table.low <= best.high) & (table.high >= best.low)
 
 
-def text(mean, low, high):
+def text(mean: float, low: float, high: float) -> str:
     """A score with its interval as the book prints it: 89.0 (81.2 to 95.1); of one seed, 89.0 (no interval)."""
     return f"{mean:.1f} (no interval)" if np.isnan(low) else f"{mean:.1f} ({low:.1f} to {high:.1f})"

@@ -3,10 +3,13 @@
 import json
 import warnings
 from dataclasses import asdict
+from os import PathLike
 
 import numba
 import numpy as np
+import torch
 import xarray
+from numpy.typing import ArrayLike
 
 from hanq.algorithm import Agents, Algorithm, Network
 from hanq.data import environments, files, records
@@ -27,25 +30,25 @@ FLOAT32 = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 @set_aside()
 def train(
-    algorithm,
-    dataset,
+    algorithm: Algorithm,
+    dataset: Dataset,
     *,
-    learning_rate,
-    hyper_lr=0.0,
-    target_rate=1.0,
-    discount=0.99,
-    weight_decay=0.0,
-    seeds=None,
-    gradient_steps=200_000,
-    batch_size=128,
-    eval_every=Usual(2_000),
-    eval_episodes=10,
-    eval_velocity=None,
-    engine="auto",
-    device=None,
-    progress=True,
-    checkpoint=None,
-):
+    learning_rate: ArrayLike,
+    hyper_lr: ArrayLike = 0.0,
+    target_rate: ArrayLike = 1.0,
+    discount: ArrayLike = 0.99,
+    weight_decay: ArrayLike = 0.0,
+    seeds: ArrayLike | None = None,
+    gradient_steps: int = 200_000,
+    batch_size: int = 128,
+    eval_every: int = Usual(2_000),
+    eval_episodes: int = 10,
+    eval_velocity: float | None = None,
+    engine: str = "auto",
+    device: str | torch.device | None = None,
+    progress: bool = True,
+    checkpoint: str | PathLike | None = None,
+) -> Run:
     """Train one agent for every seed and every point of the grid, all at once.
 
     algorithm: an `Algorithm`. dataset: a `Dataset`; each agent learns from its own seed's.

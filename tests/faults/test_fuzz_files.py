@@ -60,7 +60,9 @@ def saved(tmp_path_factory):
 
 def search_of(tuned):
     """How the search in a file is taken up again: as the one that made it."""
-    (row,) = [job.row for job in protocol.jobs("table3", "Pendulum") if f"{tuned.parent.name}-{tuned.name}" == f"{job.name}-quick-tuning.nc"]
+    (row,) = [
+        job.row for job in protocol.jobs("table3", "Pendulum") if f"{tuned.parent.name}-{tuned.name}" == f"{job.name}-quick-tuning.nc"
+    ]
     _, first, second, finalists = protocol.QUICK_TUNED
     return lambda path: Tuning(path, row.algorithms, row.settings, first, second, finalists, None)
 

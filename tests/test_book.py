@@ -1,5 +1,6 @@
 """The notebooks are whole: run in order, described, and able to stand alone."""
 
+import importlib
 import json
 import os
 import re
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+import hanq
 
 TOP = Path(__file__).parents[1]
 NOTEBOOKS = sorted((TOP / "book").glob("*.ipynb"))
@@ -120,3 +123,13 @@ def test_built_pages_ask_no_other_host_for_scripts_or_styles():
     assert [str(page) for page in pages if FOREIGN.search(page.read_text())] == []
     asymmetry = (TOP / "_build" / "html" / "book" / "asymmetry.html").read_text()
     assert "_static/mathjax/tex-chtml.js" in asymmetry and (TOP / "_build/html/_static/mathjax/tex-chtml.js").exists()
+
+
+def test_the_page_of_the_package_shows_all_that_import_hanq_gives_and_nothing_that_is_not_there():
+    page = (TOP / "book" / "api.md").read_text()
+    shown = re.findall(r"\{autodoc2-object\} ([\w.]+)", page)
+    for name in shown:
+        module, _, one = name.rpartition(".")
+        assert getattr(importlib.import_module(module), one).__doc__, name
+    named = {name.rpartition(".")[2] for name in shown} | set(re.findall(r"`hanq\.(\w+)`", page))
+    assert set(hanq.__all__) <= named

@@ -21,13 +21,15 @@ def collect(
 ) -> Dataset:
     """Offline data from uniformly random actions, one dataset a seed (section 11).
 
-    environment: "Pendulum" (torques -2, 0, 2), "Acrobot" or "CartPole". seeds: integers from 0.
-    size: transitions a seed, default 1,000 for Pendulum and 10,000 for the others.
-    episode_length: steps until an episode is cut off, default the environment's own limit
-    (200 for Pendulum, 500 for the others).
-    initial_velocity: Pendulum only. Episodes start at an angle within [-pi, pi] and a velocity
-    within [-initial_velocity, initial_velocity], both uniform; default 8, every state there is.
-    The paper leaves both open: see the book's chapter on what reproduces.
+    - environment: "Pendulum" (with torques -2, 0 and 2), "Acrobot" or "CartPole".
+    - seeds: integers from 0.
+    - size: transitions for each seed; by default 1,000 for Pendulum and 10,000 for the others.
+    - episode_length: steps after which an episode is cut off; by default the environment's own limit (200 for Pendulum, 500 for
+      the others).
+    - initial_velocity: Pendulum only. Episodes start at an angle drawn uniformly from [-pi, pi] and a velocity drawn uniformly
+      from [-initial_velocity, initial_velocity]; the default, 8, covers every state.
+
+    The paper leaves the last two open: see the book's chapter *What the paper leaves open*.
 
     Returns a `Dataset` of len(seeds) datasets. Raises ValueError naming a bad argument.
     """

@@ -87,12 +87,13 @@ class Dataset:
     ) -> Self:
         """A dataset of a user's own logged transitions.
 
-        observations, next_observations: (size, obs_dim), or (seeds, size, obs_dim) for several
-        datasets; actions (integers from 0), rewards, terminated (0 or 1): the same without obs_dim.
-        Each anything that NumPy, PyTorch, pandas or xarray makes of numbers, on any device.
-        environment: a name from `hanq.data.environments`, in which to evaluate; without it scores are NaN.
-        action_count: how many actions there are; default: the environment's, else the largest seen
-        plus one. seeds: one integer a dataset, default 0, 1, ...
+        - observations, next_observations: (size, obs_dim), or (seeds, size, obs_dim) for several datasets.
+        - actions (integers from 0), rewards, terminated (0 or 1): the same shape without obs_dim. All of these may be anything that
+          NumPy, PyTorch, pandas or xarray makes of numbers, on any device.
+        - environment: the name of the environment to evaluate in ("Pendulum", ...); without one, scores are NaN.
+        - action_count: how many actions there are; by default the environment's, or else the largest seen plus one.
+        - seeds: one integer for each dataset; by default 0, 1, ...
+        - provenance: where the data come from, as anything that JSON can hold.
 
         Raises ValueError naming the argument for wrong shapes, NaN, masked or missing numbers, actions out of
         range, and integers that float32 cannot tell apart; warns of those that it rounds.

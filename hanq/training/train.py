@@ -51,25 +51,26 @@ def train(
 ) -> Run:
     """Train one agent for every seed and every point of the grid, all at once.
 
-    algorithm: an `Algorithm`. dataset: a `Dataset`; each agent learns from its own seed's.
-    learning_rate (alpha), hyper_lr (kappa), target_rate (beta), discount (gamma), weight_decay
-    (l2, as torch.optim.Adam has it): each a number or a sequence; their product is the grid.
-    seeds: the agents' seeds, where one dataset is shared by all; default: each dataset's own.
-    gradient_steps, batch_size: length of training; transitions a step.
-    eval_every, eval_episodes: gradient steps between evaluations, where left out at most gradient_steps; greedy episodes in each.
-    eval_velocity: Pendulum only, how fast their starts may be, radians a second: 1 is Gymnasium's,
-    the default 8 is every speed that there is, as in the data. Elsewhere starts are Gymnasium's.
-    engine: "torch" (reference), "torch-compiled" (the same through torch.compile), "fused"
-    (Numba, CPU) or "auto": fused on the CPU, else torch; curves.attrs says which.
-    device: where torch computes, default the CPU.
-    progress: show a bar on any run over a few seconds. checkpoint: a file that is written as
-    the run goes on; where it exists the run goes on from it, to bit-identical curves.
+    - algorithm: an `Algorithm`, such as `hanq.HANQ`.
+    - dataset: a `Dataset`; each agent learns from the data of its own seed.
+    - learning_rate (alpha), hyper_lr (kappa), target_rate (beta), discount (gamma), weight_decay (l2, as in torch.optim.Adam):
+      each a number or a sequence of numbers; their product is the grid.
+    - seeds: the agents' seeds where all share one dataset; by default each dataset's own.
+    - gradient_steps, batch_size: the length of training, and transitions in a minibatch.
+    - eval_every, eval_episodes: gradient steps between evaluations (if left out, at most gradient_steps), and greedy episodes in each.
+    - eval_velocity: Pendulum only; the largest initial angular speed in evaluation, in radians a second. Gymnasium's own is 1; the
+      default, 8, covers every speed, as the data do. The other environments always start as Gymnasium has them.
+    - engine: "torch" (the reference), "torch-compiled" (the reference through torch.compile), "fused" (Numba, CPU only), or "auto",
+      which is fused on the CPU and torch elsewhere; curves.attrs["engine"] says which it was.
+    - device: where torch computes; by default the CPU.
+    - progress: whether to show a bar when training takes more than a few seconds.
+    - checkpoint: a file written as training goes on. If it exists, training resumes from it, to bit-identical curves.
 
-    On one kind of processor, and with one version of Numba, the fused engine gives an agent the same bits in every
-    process, on any number of threads, beside any other agents and after any number of stops.
+    On one kind of processor and with one version of Numba, the fused engine gives an agent the same bits in every
+    process, on any number of threads, beside any other agents, and after any number of interruptions.
 
-    Returns a `Run`. Divergence is a result: its scores are those of its useless policy. What torch and NumPy
-    are set to (no_grad, autocast, seterr, ...) makes no difference.
+    Returns a `Run`. Training that diverges is a result too: its scores are those of the useless policy it ends with.
+    Global settings of torch and NumPy (no_grad, autocast, seterr, ...) make no difference.
     Raises TypeError or ValueError naming the argument, its value and what is allowed.
     """
     if not isinstance(algorithm, Algorithm):

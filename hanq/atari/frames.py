@@ -24,7 +24,7 @@ from hanq.atari import game
 from hanq.atari.network import FRAMES, SIDE
 from hanq.data import records
 from hanq.data.arguments import check_seeds, positive_integer
-from hanq.data.files import as_path, locked
+from hanq.data.files import as_path, clear_locks, locked
 from hanq.data.generator import BEHAVIOUR, GAME, integer
 
 GAMES = 8  # games a block: seeding loads the ROM, which takes as long as 200 steps
@@ -126,6 +126,7 @@ def collect(folder, seeds, transitions=game.SEAQUEST.dataset_size, progress=True
     or as `load` does.
     """
     seeds, transitions = check_seeds(seeds).tolist(), positive_integer("transitions", transitions)
+    clear_locks(as_path("folder", folder))
     return FrameDataset(tuple(collect_seed(folder, seed, transitions, progress) for seed in seeds))
 
 

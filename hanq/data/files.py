@@ -33,10 +33,12 @@ def as_path(name, value):
 def atomic(path):
     """A temporary path beside `path` that takes its place only once the block has succeeded.
 
-    Writers of the same path wait for each other: temporary files that one finds are of writers that were killed.
+    Writers in one folder wait for each other, so temporary files of this path that one finds are of writers that were killed.
     """
     path = as_path("path", path)
-    with _held(path.with_name(f"{path.name}.partial.lock")) as alone:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A folder can be locked without a file that a killed writer would leave, but not on Windows.
+    with _held(path.parent if fcntl else path.with_name(f"{path.name}.partial.lock")) as alone:
         if alone:
             left = re.compile(re.escape(path.name) + r"\.[0-9a-f]{16}\.partial")
             for other in [other for other in path.parent.iterdir() if left.fullmatch(other.name)]:
@@ -70,38 +72,49 @@ def locked(name, path, wait=False):
         yield path
 
 
+def clear_locks(folder):
+    """Remove the lock files that killed runs left in a folder, but none that is held."""
+    for lock in sorted(folder.glob("*.lock")):
+        with suppress(ValueError, OSError), _held(lock, "held"):
+            pass
+
+
 @contextmanager
 def _held(lock, refusal=None):
-    """Hold a lock file, which is gone afterwards; gives False where the file system has no locks.
+    """Hold a folder, or a lock file, which is gone afterwards; gives False where the file system has no locks.
 
     Where another holds it, raises ValueError with the refusal, or without one waits.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    file, alone = _acquire(lock, refusal)
+    descriptor, alone = _acquire(lock, refusal)
     try:
         yield alone
     finally:
         if fcntl:  # while it is held: afterwards it may be another's
-            with suppress(OSError):
-                lock.unlink()
-        file.close()
+            _remove(lock)
+        os.close(descriptor)
         if not fcntl:  # Windows removes no file that is open, so never another's
-            with suppress(OSError):
-                lock.unlink()
+            _remove(lock)
+
+
+def _remove(lock):
+    with suppress(OSError):
+        if not lock.is_dir():
+            lock.unlink()
 
 
 def _acquire(lock, refusal):
-    """(the open lock file, whether it could be locked)"""
+    """(the open descriptor of a folder or lock file, whether it could be locked)"""
     start, told = time.monotonic(), False
     while True:
-        file = open(lock, "ab")
+        descriptor = os.open(lock, os.O_RDONLY if lock.is_dir() else os.O_RDWR | os.O_CREAT)
         try:
             if fcntl:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             else:
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except HELD:
-            file.close()
+            os.close(descriptor)
             if refusal is not None:
                 raise ValueError(refusal) from None
             if not told and time.monotonic() - start > SILENT_SECONDS:
@@ -110,11 +123,11 @@ def _acquire(lock, refusal):
             time.sleep(POLL_SECONDS)
             continue
         except OSError:
-            return file, False
+            return descriptor, False
         with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file.fileno()), os.stat(lock)):
-                return file, True
-        file.close()  # its last holder removed it meanwhile: the name is another's or nobody's
+            if os.path.samestat(os.fstat(descriptor), os.stat(lock)):
+                return descriptor, True
+        os.close(descriptor)  # its last holder removed it meanwhile: the name is another's or nobody's
 
 
 def _flush_folder(folder):

@@ -24,7 +24,7 @@ import numpy as np
 
 from hanq.data import environments
 from hanq.data.collection import collect
-from hanq.data.files import as_path, locked
+from hanq.data.files import as_path, clear_locks, locked
 from hanq.data.records import load, save
 from hanq.reproduction import paper, variations
 from hanq.reproduction.finished import check_same, held
@@ -83,6 +83,8 @@ def reproduce(name: str, out: str | PathLike, *, environment: str | None = None,
     for job in wanted:
         if job.path.exists():
             _clear(job)  # after a run that was killed before it did
+    for folder in {job.path.parent for job in wanted}:
+        clear_locks(folder)
     if not left:
         print(f"{name}: all of its {len(wanted)} results are in {out}")
     work = [_agent_steps(job) for job in left]

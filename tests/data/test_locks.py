@@ -78,6 +78,22 @@ def test_what_a_killed_writer_leaves_is_removed_by_the_next_and_only_that(tmp_pa
     assert names(tmp_path) == sorted([*others, "x.nc"])
 
 
+def test_a_writer_that_is_killed_once_its_file_is_there_leaves_nothing(tmp_path):
+    killed = "import os, signal; kill = lambda *_: os.kill(os.getpid(), signal.SIGKILL); files._flush_folder = kill"
+    program = WRITER.replace("import atomic", f"import atomic\nfrom hanq.data import files\n{killed}").replace("time.sleep(600)", "pass")
+    done = subprocess.run([sys.executable, "-c", program, tmp_path / "x.nc"], timeout=60, stdout=subprocess.DEVNULL)
+    assert done.returncode == -signal.SIGKILL and names(tmp_path) == ["x.nc"]
+
+
+def test_lock_files_of_killed_runs_go_and_held_ones_stay(tmp_path, hold):
+    process = hold(tmp_path / "killed")
+    process.kill()
+    process.wait()
+    hold(tmp_path / "held")
+    files.clear_locks(tmp_path)
+    assert names(tmp_path) == ["held.lock"]
+
+
 def test_what_a_live_writer_writes_is_left_to_it(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", WRITER, tmp_path / "x.nc"], **CHILD)
     live = Path(process.stdout.readline().strip())
@@ -176,7 +192,7 @@ def test_a_result_that_another_run_is_making_is_waited_for_and_then_taken(tmp_pa
     monkeypatch.setattr(files, "SILENT_SECONDS", 0.0)
     (tmp_path / "one").mkdir()
     (path,) = protocol.reproduce("fig7", tmp_path / "one", quick=True, engine="torch")
-    other = tmp_path / "two" / path.name
+    other = tmp_path / "two" / "fig7" / path.name
     process = hold(other)
     monkeypatch.setattr(protocol, "train", lambda *_, **__: 1 / 0)
 
@@ -189,7 +205,7 @@ def test_a_result_that_another_run_is_making_is_waited_for_and_then_taken(tmp_pa
     thread.start()
     assert protocol.reproduce("fig7", tmp_path / "two", quick=True, engine="torch") == [other]
     thread.join()
-    assert "waiting for another run that has" in capfd.readouterr().err and names(tmp_path / "two") == [path.name]
+    assert "waiting for another run that has" in capfd.readouterr().err and names(other.parent) == [path.name]
 
 
 def test_frames_that_another_run_collects_are_waited_for(tmp_path, hold, monkeypatch):
@@ -214,7 +230,7 @@ def test_frames_that_another_run_collects_are_waited_for(tmp_path, hold, monkeyp
     ("command", "held"),
     [
         ("seaquest --algorithm HANQ --learning-rate 1e-4 --out", "HANQ-learning_rate=0.0001-seed=0.nc"),
-        ("table5 --row HANQ DQN --learning-rate 1e-4 --work FOLDER --out", "seaquest-DQN.nc"),
+        ("table5 --row HANQ DQN --learning-rate 1e-4 --work FOLDER --out", "seaquest/DQN.nc"),
     ],
 )
 def test_a_second_command_on_a_folder_is_refused_before_anything_is_collected(tmp_path, hold, capsys, command, held):
@@ -222,7 +238,7 @@ def test_a_second_command_on_a_folder_is_refused_before_anything_is_collected(tm
     with pytest.raises(SystemExit, match="2"):
         main([*command.replace("FOLDER", str(tmp_path)).split(), str(tmp_path)])
     assert f"{held}' is in use by another run" in capsys.readouterr().err
-    assert names(tmp_path) == [f"{held}.lock"]
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")] == [f"{held}.lock"]
 
 
 def test_without_locks_files_are_still_written_and_a_run_says_so(tmp_path, monkeypatch):

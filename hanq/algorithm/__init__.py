@@ -1,0 +1,22 @@
+"""Which algorithm, as a value; its networks; the agents that it trains."""
+
+from hanq.algorithm.agents import Agents, State
+from hanq.algorithm.family import CHOICES, DQN, DQN_L2N, DQN_LN, HANQ, PQN, SSANQ, SSAQ, Algorithm
+from hanq.algorithm.network import NORM_EPSILON, Convolution, Network
+
+__all__ = [
+    "Agents",
+    "State",
+    "CHOICES",
+    "DQN",
+    "DQN_L2N",
+    "DQN_LN",
+    "HANQ",
+    "PQN",
+    "SSANQ",
+    "SSAQ",
+    "Algorithm",
+    "NORM_EPSILON",
+    "Convolution",
+    "Network",
+]

@@ -1,0 +1,35 @@
+"""A population: what distinguishes its agents, and what changes as they are trained."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Agents(NamedTuple):
+    """What distinguishes the agents: vectors of length agents, constant throughout a run."""
+
+    seeds: np.ndarray
+    datasets: np.ndarray
+    """Index of the dataset that each learns from."""
+    learning_rate: np.ndarray  # alpha, at the start
+    hyper_lr: np.ndarray  # kappa
+    target_rate: np.ndarray  # beta
+    discount: np.ndarray  # gamma
+    weight_decay: np.ndarray
+
+
+class State(NamedTuple):
+    """Everything that a run needs to go on: arrays (agents, parameters) or (agents,)."""
+
+    gradient_step: int
+    params: np.ndarray  # theta and omega
+    target_params: np.ndarray  # theta bar
+    target_rest: np.ndarray
+    """What its precision leaves out of target_params, or a small target rate would not move them."""
+    first_moment: np.ndarray
+    second_moment: np.ndarray
+    direction: np.ndarray
+    """Adam's last direction: the last step was -learning_rate * direction."""
+    learning_rate: np.ndarray  # alpha
+    hyper_first_moment: np.ndarray
+    hyper_second_moment: np.ndarray

@@ -1,0 +1,74 @@
+"""An algorithm's networks: which learned numbers there are, and where they lie."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Any, NamedTuple
+
+from hanq.algorithm.family import Algorithm
+
+NORM_EPSILON = {"layer": 1e-5, "l2": 1e-12}  # what keeps a norm from dividing by 0; PyTorch's defaults
+
+
+class Convolution(NamedTuple):
+    """One convolution without padding, and the ReLU after it."""
+
+    inputs: int
+    outputs: int
+    kernel: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class Network:
+    """An algorithm's networks for one problem: which learned numbers there are, and where.
+
+    All of an agent's numbers lie in one vector, so that optimisers and target networks are
+    arithmetic on vectors. `params` is (..., size) wherever it appears.
+    """
+
+    algorithm: Algorithm
+    obs_dim: int
+    """What the hidden layer reads: the observation's numbers, or what the convolutions make of it."""
+    actions: int
+    convolutions: tuple[Convolution, ...] = ()
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of every parameter, in the order in which `params` holds them.
+
+        Weights are (outputs, inputs), as in torch.nn.Linear, or as in Conv2d. The main network comes first,
+        so that algorithms that share it start from the same one for the same seed.
+        """
+        algorithm, width = self.algorithm, self.algorithm.hidden_features
+        shapes: dict[str, tuple[int, ...]] = {}
+        for i, (inputs, outputs, kernel, _) in enumerate(self.convolutions):
+            shapes |= {f"conv_{i}.weight": (outputs, inputs, kernel, kernel), f"conv_{i}.bias": (outputs,)}
+        shapes |= {"hidden_0.weight": (width, self.obs_dim), "hidden_0.bias": (width,)}
+        if algorithm.hidden_layers == 2:
+            shapes |= {"hidden_1.weight": (width, width), "hidden_1.bias": (width,)}
+        shapes |= {"head.weight": (self.actions, width), "head.bias": (self.actions,)}
+        outputs = 1 + algorithm.predictor_bias
+        if algorithm.predictor == "meta":
+            shapes["predictor.weight"] = (outputs, width)
+        if algorithm.predictor != "none":
+            shapes["predictor.bias"] = (outputs,)
+        if algorithm.main_norm == "layer" and algorithm.norm_affine:
+            shapes |= {"main_norm.weight": (width,), "main_norm.bias": (width,)}
+        if algorithm.predictor == "meta" and algorithm.predictor_norm == "layer" and algorithm.norm_affine:
+            shapes |= {"predictor_norm.weight": (width,), "predictor_norm.bias": (width,)}
+        return shapes
+
+    @cached_property
+    def size(self) -> int:
+        """How many learned numbers one agent has."""
+        return sum(prod(shape) for shape in self.shapes.values())
+
+    def views(self, params: Any) -> dict[str, Any]:
+        """Each parameter by name as a view of `params`: (..., size) -> {name: (..., *shape)}."""
+        views, start = {}, 0
+        for name, shape in self.shapes.items():
+            stop = start + prod(shape)
+            views[name] = params[..., start:stop].reshape(*params.shape[:-1], *shape)
+            start = stop
+        return views

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hanq
-from hanq.algorithm import CHOICES, RANGES, Algorithm, Network
+from hanq.algorithm import CHOICES, Algorithm, Network
+from hanq.algorithm.choices import RANGES
 
 algorithms = st.builds(
     Algorithm,

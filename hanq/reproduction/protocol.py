@@ -1,7 +1,8 @@
 """How results are made: what is tuned, on which seeds, what is reported, and in which files.
 
-long: a row's whole grid is searched at full length on eight seeds that the report does not use; where the best learning
-rate lies at the grid's edge, the grid grows (section 11). The chosen point alone is trained on the report's seeds.
+long: a row's whole grid is searched at full length on eight seeds that the report does not use; while one of the three
+best points lies at the grid's edge, the grid grows there (section 11; for the best alone where the search is halved). The
+chosen point alone is trained on the report's seeds.
 halved: the same by successive halving, most of the grid at a quarter of the length, as the tables were first searched; but
 small learning rates show late what they are worth.
 short: the same at 60,000 steps, for most points that the paper leaves open.
@@ -40,6 +41,7 @@ class Protocol(NamedTuple):
     first: Round | None = None
     second: Round | None = None
     finalists: int = 3
+    growing: int = 1  # how many of the best points may let the grid grow
 
 
 FULL = Round(paper.SEEDS, paper.STEPS, 2_000)
@@ -47,9 +49,9 @@ ALL = Protocol(FULL)
 HALVED = Protocol(FULL, Round(range(100, 103), 50_000, 5_000), Round(range(100, 105), 200_000, 4_000))
 SHORT = Protocol(Round(paper.SEEDS, 60_000, 2_000), Round(range(100, 105), 60_000, 2_000), Round(range(100, 105), 60_000, 2_000))
 BROAD = HALVED._replace(second=Round(range(100, 112), 60_000, 3_000), finalists=6)
-LONG = HALVED._replace(first=Round(range(100, 108), 200_000, 5_000), second=Round(range(100, 108), 200_000, 5_000))
+LONG = HALVED._replace(first=Round(range(100, 108), 200_000, 5_000), second=Round(range(100, 108), 200_000, 5_000), growing=3)
 CROSSED = Protocol(Round(range(10), 60_000, 2_000))
-PROTOCOLS = {"datasets": CROSSED, "starts": HALVED, "choice": BROAD, "cartpole": LONG}  # of variations; else short
+PROTOCOLS = {"datasets": CROSSED, "starts": HALVED, "choice": BROAD, "cartpole": LONG._replace(growing=1)}  # of variations; else short
 QUICK = Round(range(3), 1_000, 200)
 QUICK_TUNED = Protocol(QUICK, Round(range(100, 102), 200, 100), Round(range(100, 102), 500, 100), finalists=1)
 EVAL_EPISODES = 10
@@ -131,7 +133,7 @@ def _agent_steps(job):
         return points * len(round.seeds) * round.gradient_steps
 
     points = len(job.row.algorithms) * int(np.prod([np.size(value) for value in job.row.settings.values()]))
-    report, first, second, finalists = job.protocol
+    report, first, second, finalists, _ = job.protocol
     return steps(points, first) + steps(finalists, second) + steps(1, report) if first else steps(points, report)
 
 
@@ -194,9 +196,9 @@ def _conditions(job):
 
 def _search(job, trained):
     """The `Tuning` that chooses a job's settings, or None; ValueError where its file is of another."""
-    _, first, second, finalists = job.protocol
+    _, first, second, finalists, growing = job.protocol
     path = job.path.with_name(f"{job.path.stem}-tuning.nc")
-    return first and Tuning(path, job.row.algorithms, job.row.settings, first, second, finalists, trained, _conditions(job))
+    return first and Tuning(path, job.row.algorithms, job.row.settings, first, second, finalists, trained, _conditions(job), growing)
 
 
 def _run(job, engine):

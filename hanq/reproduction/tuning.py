@@ -17,7 +17,7 @@ from hanq.training.run import GRID
 POINT = ["algorithm", *GRID]
 COLUMNS = [*POINT, "round", "gradient_steps", "seed", "score"]
 LOWEST, HIGHEST = 1e-6, 10.0  # learning rates: how far a grid may grow
-SEARCH = ("algorithms", "number", "settings", "rounds", "finalists", "data")  # attributes that are JSON
+SEARCH = ("algorithms", "number", "settings", "rounds", "finalists", "growing", "data")  # attributes that are JSON
 ELSE = "it is of another search, so move it away or use another folder"
 
 
@@ -32,9 +32,9 @@ class Round(NamedTuple):
 class Tuning:
     """The search of one grid, kept in a file so that it can be stopped at any time.
 
-    Everything is trained for the first round, only the `finalists` best for the second; while
-    the best of them has the lowest or the highest learning rate tried, half a decade beyond it
-    is tried too (section 11).
+    Everything is trained for the first round, only the `finalists` best for the second. While one of the `growing` best of
+    them has the lowest or the highest learning rate that was tried with its other settings, half a decade beyond it is tried
+    too (section 11).
 
     train: a function (algorithm, settings, round) -> curves. conditions: what else a search must have in common with
     its file: environment, batch_size, eval_episodes, eval_velocity and, as a dict, data. The file has a line a trained agent:
@@ -43,9 +43,9 @@ class Tuning:
     Raises ValueError naming in what a file is of another search.
     """
 
-    def __init__(self, path, algorithms, settings, first, second, finalists, train, conditions=None):
+    def __init__(self, path, algorithms, settings, first, second, finalists, train, conditions=None, growing=1):
         self.path, self.algorithms, self.settings = path, algorithms, settings
-        self.first, self.second, self.finalists, self.train = first, second, finalists, train
+        self.first, self.second, self.finalists, self.train, self.growing = first, second, finalists, train, growing
         self.rounds = [first] if first == second else [first, second]
         self.asked = {
             "algorithms": {str(place): algorithm.canonical() for place, algorithm in enumerate(algorithms)},
@@ -53,6 +53,7 @@ class Tuning:
             "settings": {axis: np.unique(values).tolist() for axis, values in settings.items()},
             "rounds": {name: [list(one.seeds), *one[1:]] for name, one in (("first", first), ("second", second))},
             "finalists": finalists,
+            "growing": growing,
         } | (conditions or {})
         self.trials, self.wall_seconds = pandas.DataFrame(columns=COLUMNS), 0.0
         self._read()
@@ -64,11 +65,11 @@ class Tuning:
         for place, settings in self._ranking(self.first)[: self.finalists]:
             self._try(place, settings, self.second)
         while True:
-            place, settings = self._ranking(self.second)[0]
-            beyond = self._beyond(settings["learning_rate"])
-            if beyond is None:
-                return self.algorithms[place], settings
-            self._try(place, settings | {"learning_rate": beyond}, self.second)
+            best = self._ranking(self.second)[: self.growing]
+            beyond = [(place, settings | {"learning_rate": rate}) for place, settings in best for rate in self._beyond(place, settings)]
+            if not beyond:
+                return self.algorithms[best[0][0]], best[0][1]
+            self._try(*beyond[0], self.second)
 
     def _read(self):
         """Take up what the file has."""
@@ -134,10 +135,13 @@ class Tuning:
         means = trials.groupby(POINT).score.mean().sort_values(ascending=False, kind="stable")
         return [(int(place), dict(zip(GRID, point, strict=True))) for place, *point in means.index]
 
-    def _beyond(self, rate):
-        """The next learning rate outside of those tried, where this one is the last; else None."""
-        tried = self.trials.learning_rate
+    def _beyond(self, place, settings):
+        """The next learning rate outside of those tried with these other settings, in a list; empty where this one is not the last."""
+        tried = self.trials[self.trials.algorithm == place]
+        for axis in GRID[1:]:
+            tried = tried[tried[axis] == settings[axis]]
+        tried, rate = tried.learning_rate, settings["learning_rate"]
         if tried.nunique() == 1 or tried.min() < rate < tried.max():
-            return None
+            return []
         beyond = 10 ** (np.log10(rate) + (0.5 if rate == tried.max() else -0.5))
-        return beyond if LOWEST <= beyond <= HIGHEST else None
+        return [beyond] if LOWEST <= beyond <= HIGHEST else []

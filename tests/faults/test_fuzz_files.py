@@ -63,7 +63,7 @@ def search_of(tuned):
     (row,) = [
         job.row for job in protocol.jobs("table3", "Pendulum") if f"{tuned.parent.name}-{tuned.name}" == f"{job.name}-quick-tuning.nc"
     ]
-    _, first, second, finalists = protocol.QUICK_TUNED
+    _, first, second, finalists, _ = protocol.QUICK_TUNED
     return lambda path: Tuning(path, row.algorithms, row.settings, first, second, finalists, None)
 
 

@@ -168,7 +168,7 @@ def test_an_algorithm_with_a_field_that_is_not_known_is_refused_by_name(made, tm
     algorithms = json.loads(search.attrs["algorithms"])
     algorithms["0"]["momentum"] = 0.9
     records.save(search.assign_attrs(algorithms=json.dumps(algorithms)), tuning)
-    row, (_, first, second, finalists) = paper.TABLES["table3"]["w/o LN", ""], protocol.QUICK_TUNED
+    row, (_, first, second, finalists, _) = paper.TABLES["table3"]["w/o LN", ""], protocol.QUICK_TUNED
     with pytest.raises(ValueError, match=f"{tuning.name}' {named}"):
         Tuning(tuning, row.algorithms, row.settings, first, second, finalists, no_training)
     hanq.train(HANQ, hanq.collect("Pendulum", [0], size=20), learning_rate=1e-2, gradient_steps=1, engine="torch").save(tmp_path / "run.nc")

@@ -84,8 +84,10 @@ def test_a_tuned_result_reports_the_best_of_its_tuning_on_other_seeds(name):
         raise AssertionError("the tuning is not complete")
 
     curves, row = paper.result(name, FOLDER), DONE[name].row
-    _, first, second, finalists = protocol.as_searched(DONE[name]._replace(path=FILES[name])).protocol
-    tuning = Tuning(FILES[f"{name}-tuning"], row.algorithms, row.settings, first, second, finalists, nothing_is_left_to_train)
+    _, first, second, finalists, growing = protocol.as_searched(DONE[name]._replace(path=FILES[name])).protocol
+    tuning = Tuning(
+        FILES[f"{name}-tuning"], row.algorithms, row.settings, first, second, finalists, nothing_is_left_to_train, growing=growing
+    )
     algorithm, settings = tuning.best()
     assert Algorithm(**json.loads(curves.attrs["algorithm"])) == algorithm
     assert {axis: curves[axis].item() for axis in GRID} == settings

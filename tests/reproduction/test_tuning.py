@@ -64,6 +64,31 @@ def test_a_grid_grows_beyond_its_edge_as_long_as_that_is_better(tmp_path, best):
     assert settings["learning_rate"] == pytest.approx(best) and settings["discount"] == 0.9
 
 
+def test_a_grid_may_grow_for_more_than_the_best_point(tmp_path):
+    """Two hills: a low one within the grid, and a high one beyond it, of which the grid has the foot."""
+    heights = {1e-1: 0.0, 1e-2: 3.0, 1e-3: 2.0, 10**-3.5: 2.5, 1e-4: 5.0, 10**-4.5: 4.0, 1e-5: 0.0}
+
+    def height(a, round, learning_rate, **_):
+        return heights[min(heights, key=lambda rate: abs(np.log10(rate / learning_rate)))]
+
+    chosen = {}
+    for growing in (1, 2):
+        grid = dict(learning_rate=[1e-1, 1e-2, 1e-3])
+        search = Tuning(tmp_path / f"{growing}.nc", (DQN,), grid, SECOND, SECOND, 3, Trainer(height), growing=growing)
+        chosen[growing] = search.best()[1]["learning_rate"]
+    assert chosen == {1: pytest.approx(1e-2), 2: pytest.approx(1e-4)}
+
+
+def test_a_grid_grows_at_the_edge_of_what_was_tried_with_the_same_other_settings(tmp_path):
+    """The first pair of discounts to grow does not keep the other from it."""
+
+    def height(a, round, learning_rate, discount, **_):
+        return -abs(np.log10(learning_rate)) if discount > 0.9 else 0.1 * np.log10(learning_rate) - 0.5 + (learning_rate > 0.02)
+
+    _, _, settings = tuned(tmp_path, Trainer(height), learning_rate=[1e-1, 1e-2], discount=[0.9, 0.99])
+    assert settings["learning_rate"] == pytest.approx(HIGHEST) and settings["discount"] == 0.9
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_grid_does_not_grow_without_end(tmp_path, sign):
     train = Trainer(lambda a, round, learning_rate, **_: sign * learning_rate)

@@ -21,7 +21,7 @@ from hanq.data.settings import set_aside
 from hanq.engines import torch_engine
 from hanq.engines.population import initial_state
 from hanq.training.run import GRID, Run
-from hanq.training.segments import Usual, checked_counts, progress_bar, segments
+from hanq.training.segments import Checkpoint, Usual, checked_counts, progress_bar, segments
 from hanq.training.train import agents_of, axis, labelled, labelled_parameters
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
@@ -181,7 +181,7 @@ def train(
 
     with files.locked("checkpoint", checkpoint) as checkpoint, progress_bar(counts["gradient_steps"], progress) as bar:
         state, history, wall_seconds = segments(
-            engine, initial_state(network, agents), measure, counts, bar, checkpoint, described, CHECKPOINT_SECONDS, report
+            engine, initial_state(network, agents), measure, counts, bar, Checkpoint(checkpoint, described, CHECKPOINT_SECONDS), report
         )
     return Run(network, curves_of(history, wall_seconds), labelled_parameters(axes, state.params))
 

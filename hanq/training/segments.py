@@ -5,7 +5,9 @@ import os
 import time
 from contextlib import contextmanager
 from hashlib import sha256
+from pathlib import Path
 from threading import Timer
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -57,31 +59,43 @@ def compiling(bar):
         bar.unpause()
 
 
-def segments(engine, state, measure, counts, bar, checkpoint, described, save_every, report=None):
+class Checkpoint(NamedTuple):
+    """Where unfinished training is kept."""
+
+    path: Path | None  # None: nowhere
+    described: dict[str, Any]  # what must agree for a file to be this run's, by name
+    seconds: float  # between two writes
+
+    def load(self, gradient_steps):
+        """(state, history, wall_seconds) where there is a file, else None; ValueError where it is of another or a longer run."""
+        if self.path is None or not self.path.exists():
+            return None
+        state, history, wall_seconds = checkpoints.load(self.path, fingerprint_of(self.described))
+        if state.gradient_step > gradient_steps:
+            raise ValueError(
+                f"checkpoint={str(self.path)!r} is at gradient step {state.gradient_step}: "
+                f"use at least as many gradient_steps, not {gradient_steps}"
+            )
+        return state, history, wall_seconds
+
+    def save(self, state, history, wall_seconds):
+        if self.path is not None:
+            checkpoints.save(self.path, torch_engine.to_numpy(state), history, wall_seconds, fingerprint_of(self.described))
+
+
+def segments(engine, state, measure, counts, bar, checkpoint, report=None):
     """Advance, evaluate and save by turns; (state, history, wall_seconds) at the end.
 
     state: of NumPy arrays, here and at the end. measure: such a state -> return_, msbe and scale, each
-    (agents,). described: what must agree for a checkpoint to be this run's, by name. save_every: seconds
-    between checkpoints. report: called with the history, each (evaluations, agents), as it grows.
+    (agents,). checkpoint: a `Checkpoint`. report: called with the history, each (evaluations, agents), as it grows.
     """
-    wall_seconds, fingerprint = 0.0, fingerprint_of(described)
-    history = {name: np.empty((0, len(state.params))) for name in VARIABLES}
-    if checkpoint is not None and checkpoint.exists():
-        state, history, wall_seconds = checkpoints.load(checkpoint, fingerprint)
-        if state.gradient_step > counts["gradient_steps"]:
-            raise ValueError(
-                f"checkpoint={str(checkpoint)!r} is at gradient step {state.gradient_step}: "
-                f"use at least as many gradient_steps, not {counts['gradient_steps']}"
-            )
-        bar.update(state.gradient_step)
+    nothing = {name: np.empty((0, len(state.params))) for name in VARIABLES}
+    state, history, wall_seconds = checkpoint.load(counts["gradient_steps"]) or (state, nothing, 0.0)
+    bar.update(state.gradient_step)
     every, last_save, segment = counts["eval_every"], time.monotonic(), 10
-
-    def save():
-        if checkpoint is not None:
-            checkpoints.save(checkpoint, torch_engine.to_numpy(state), history, wall_seconds, fingerprint)
-
-    with compiling(bar):
-        engine.advance(state, 0)
+    if state.gradient_step < counts["gradient_steps"]:
+        with compiling(bar):
+            engine.advance(state, 0)
     try:
         while state.gradient_step < counts["gradient_steps"]:
             start = time.monotonic()
@@ -100,11 +114,11 @@ def segments(engine, state, measure, counts, bar, checkpoint, described, save_ev
             bar.update(steps)
             if report is not None and state.gradient_step % every == 0:
                 report(history)
-            if time.monotonic() - last_save > save_every:
-                save()
+            if time.monotonic() - last_save > checkpoint.seconds:
+                checkpoint.save(state, history, wall_seconds)
                 last_save = time.monotonic()
     finally:
-        save()
+        checkpoint.save(state, history, wall_seconds)
     return torch_engine.to_numpy(state), history, wall_seconds
 
 

@@ -20,7 +20,7 @@ from hanq.engines import fused, torch_engine
 from hanq.engines.evaluation import evaluate
 from hanq.engines.population import initial_state
 from hanq.training.run import GRID, Run
-from hanq.training.segments import Usual, checked_counts, progress_bar, segments
+from hanq.training.segments import Checkpoint, Usual, checked_counts, progress_bar, segments
 
 ENGINES = {engine.name: engine for engine in (torch_engine.TorchEngine, torch_engine.CompiledTorchEngine, fused.FusedEngine)}
 CHECKPOINT_SECONDS = 20
@@ -96,7 +96,7 @@ def train(
 
     state = initial_state(network, agents)
     with files.locked("checkpoint", checkpoint) as checkpoint, progress_bar(counts["gradient_steps"], progress) as bar:
-        state, history, wall_seconds = segments(engine, state, measure, counts, bar, checkpoint, described, CHECKPOINT_SECONDS)
+        state, history, wall_seconds = segments(engine, state, measure, counts, bar, Checkpoint(checkpoint, described, CHECKPOINT_SECONDS))
     attrs = _provenance(algorithm, dataset, counts, engine, wall_seconds)
     environment = dataset.environment and environments.find(dataset.environment)
     curves = labelled(axes, counts["eval_every"], history, environment, attrs)

@@ -112,16 +112,16 @@ def write_down(log):
         save(path, state, *rest)
         line("saved", path, state.gradient_step)
 
-    def followed(engine, state, measure, counts, bar, path, *rest):
+    def followed(engine, state, measure, counts, bar, kept, *rest):
         advance = engine.advance
 
         def first(state, steps):
-            line("started", path, state.gradient_step)
+            line("started", kept.path, state.gradient_step)
             engine.advance = advance
             return advance(state, steps)
 
         engine.advance = first
-        return segments(engine, state, measure, counts, bar, path, *rest)
+        return segments(engine, state, measure, counts, bar, kept, *rest)
 
     checkpoint.save = saved
     training.segments = atari_training.segments = followed

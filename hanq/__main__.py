@@ -16,14 +16,14 @@ from hanq.training.train import ENGINES
 
 
 class Parser(argparse.ArgumentParser):
-    """Its error messages are of one line, whatever was given."""
+    """An argument parser whose error messages always fit on one line."""
 
     def error(self, message):
         super().error(" ".join(message.split()))
 
 
 def main(arguments=None):
-    """Run one command, whose exit status is 0 unless it says another; a bad argument ends with its message and 2, Ctrl-C with 130."""
+    """Run one command and return its exit status: 0 on success, 2 after a bad argument (with a message), 130 after Ctrl-C."""
     prog = "hanq" if Path(sys.argv[0]).stem == "hanq" else "python -m hanq"
     parser = Parser(prog=prog, description=__doc__)
     parser.add_argument("--version", action="version", version=f"hanq {version('hanq')}")
@@ -97,7 +97,7 @@ RESUMED = ("reproduce", "seaquest", "table5")  # these save as they go
 
 
 def console():
-    """What `hanq` and `python -m hanq` run."""
+    """Entry point of `hanq` and `python -m hanq`."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what ends a job at its time limit: save as for Ctrl-C
     sys.exit(main())
 

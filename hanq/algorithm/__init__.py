@@ -1,4 +1,4 @@
-"""Which algorithm, as a value; its networks; the agents that it trains."""
+"""Algorithms as values, their networks, and populations of agents."""
 
 from hanq.algorithm.agents import Agents, State
 from hanq.algorithm.family import CHOICES, DQN, DQN_L2N, DQN_LN, HANQ, PQN, SSANQ, SSAQ, Algorithm

@@ -1,4 +1,4 @@
-"""A population: what distinguishes its agents, and what changes as they are trained."""
+"""A population of agents: what distinguishes them, and the state that training changes."""
 
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ class Agents(NamedTuple):
 
 
 class State(NamedTuple):
-    """Everything that a run needs to go on: arrays (agents, parameters) or (agents,)."""
+    """Everything needed to continue a run: arrays of shape (agents, parameters) or (agents,)."""
 
     gradient_step: int
     params: np.ndarray  # theta and omega

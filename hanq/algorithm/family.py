@@ -1,4 +1,4 @@
-"""Which algorithm: the structure of a deep Q-learner, as a value.
+"""The structure of a deep Q-learner, as a value.
 
 Every row of the paper's tables is an `Algorithm`; a variant is
 `dataclasses.replace(HANQ, predictor_norm="none")`, never a subclass.
@@ -80,7 +80,7 @@ class Algorithm(OpenChoices):
             )
 
     def canonical(self) -> dict[str, Any]:
-        """The same algorithm as a dict of fields, those without effect at their defaults."""
+        """The algorithm as a dict of its fields, with fields that have no effect set to their defaults."""
         values = asdict(self)
         unused = list(UNUSED[self.predictor])
         norms = [self.main_norm] + [self.predictor_norm] * ("predictor_norm" not in unused)
@@ -91,13 +91,13 @@ class Algorithm(OpenChoices):
         return values
 
     def essential(self) -> dict[str, Any]:
-        """`canonical` without what is at its default: the same whatever fields are added later."""
+        """`canonical` without the fields at their defaults, so that adding fields later does not change it."""
         values = self.canonical()
         return {field.name: values[field.name] for field in fields(self) if values[field.name] != field.default}
 
     @classmethod
     def stored(cls, values: dict[str, Any], path: str | PathLike) -> Self:
-        """The algorithm that a file says it is of; fields that it lacks, for they were added later, are at their defaults.
+        """The algorithm recorded in a file; fields added since the file was written take their defaults.
 
         Raises ValueError naming the file, and the field or value that is not known here.
         """

@@ -1,4 +1,4 @@
-"""An algorithm's networks: which learned numbers there are, and where they lie."""
+"""An algorithm's networks: which parameters there are, and where each is stored."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,9 +21,9 @@ class Convolution(NamedTuple):
 
 @dataclass(frozen=True)
 class Network:
-    """An algorithm's networks for one problem: which learned numbers there are, and where.
+    """An algorithm's networks for one problem: which parameters there are, and where each is stored.
 
-    All of an agent's numbers lie in one vector, so that optimisers and target networks are
+    All of an agent's parameters are kept in one vector, so that optimisers and target networks are
     arithmetic on vectors. `params` is (..., size) wherever it appears.
     """
 
@@ -35,7 +35,7 @@ class Network:
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every parameter, in the order in which `params` holds them.
+        """Name and shape of every parameter, in the order in which `params` stores them.
 
         Weights are (outputs, inputs), as in torch.nn.Linear, or as in Conv2d. The main network comes first,
         so that algorithms that share it start from the same one for the same seed.
@@ -61,7 +61,7 @@ class Network:
 
     @cached_property
     def size(self) -> int:
-        """How many learned numbers one agent has."""
+        """Number of parameters of one agent."""
         return sum(prod(shape) for shape in self.shapes.values())
 
     def views(self, params: Any) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Offline data and the environments that it comes from; what is read, written, drawn and checked."""
+"""Offline datasets and environments, with the random numbers, files and argument checks that everything else uses."""

@@ -1,4 +1,4 @@
-"""What a user passes in, checked: numbers, counts, seeds, arrays. A refusal names argument, value and what is allowed."""
+"""Checks of the user's arguments: numbers, counts, seeds and arrays. Every error names the argument, its value and what is allowed."""
 
 from fractions import Fraction
 from numbers import Integral, Real
@@ -14,7 +14,7 @@ ONES_OWN = (torch.float16, torch.float32, torch.float64)  # floats that NumPy ha
 
 
 def shown(value):
-    """A value in one line of a message, its middle left out where it is long."""
+    """A value as one line of text for a message; the middle of a long one is left out."""
     if isinstance(value, int) and value.bit_length() > 4 * LONGEST:  # Python writes out no more than 4,300 digits
         return f"an integer of {value.bit_length()} bits"
     if isinstance(value, list | tuple | set | frozenset | dict) and len(value) > LONGEST:

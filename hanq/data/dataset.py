@@ -1,4 +1,4 @@
-"""Offline data: a user's own, or what `collection` makes; load, save, check.
+"""Offline datasets, collected or the user's own: checked, saved and loaded.
 
 A `Dataset` holds one dataset of logged transitions a seed, all of one size.
 """
@@ -31,7 +31,7 @@ TYPES = {"observations": "float32", "actions": "int64", "rewards": "float32", "n
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Logged transitions, the same number for each seed.
+    """Logged transitions, one dataset for each seed, all of the same size.
 
     `terminated` is true only where the episode really ended: a time limit is no termination,
     and bootstrapping goes on across it.
@@ -142,7 +142,7 @@ class Dataset:
 
 
 def load_dataset(path: str | PathLike) -> Dataset:
-    """What `Dataset.save` wrote; ValueError names a file that is truncated, edited or of another kind."""
+    """Load what `Dataset.save` wrote; ValueError names a file that is truncated, edited or of another kind."""
     stored = records.load(path)
     if stored.attrs.get("kind") != "dataset":
         raise ValueError(f"path={str(path)!r} holds no dataset but a {stored.attrs.get('kind', 'file of another kind')}")

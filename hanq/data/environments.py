@@ -1,4 +1,4 @@
-"""What an environment is: its sizes, its score range, its compiled dynamics, its Gymnasium twin.
+"""The built-in environments: sizes, score ranges, compiled dynamics, and their counterparts in Gymnasium.
 
 The dynamics are Gymnasium's classic-control equations, compiled so that a whole population can
 be evaluated inside training; tests hold each equal to Gymnasium from transplanted states.

@@ -1,4 +1,4 @@
-"""How a population starts: its parameters and its state before the first step, each agent's a function of its seed."""
+"""Initial parameters and state of a population; each agent's are a function of its seed."""
 
 from math import prod
 

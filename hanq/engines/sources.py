@@ -1,4 +1,4 @@
-"""Which version of the compiled code this is.
+"""The version of the compiled code.
 
 Numba's cache on disk notices an edit of a function's own file, but not of the files that it
 calls into. A compiled entry point that mentions `VERSION` from its closure has a cache of its

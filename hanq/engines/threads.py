@@ -1,4 +1,4 @@
-"""A loop over agents on several threads, that Ctrl-C leaves at once."""
+"""A loop over agents on several threads that Ctrl-C interrupts at once."""
 
 from threading import Thread
 

@@ -1,4 +1,4 @@
-"""The population trained by `reference.step`, on any PyTorch device.
+"""Trains a population by `reference.step` on any PyTorch device.
 
 On a GPU the whole step is one CUDA graph, where the data lie on the GPU too: launched at once,
 without Python between its hundred kernels.
@@ -40,7 +40,7 @@ def wait(device):
 
 
 class TorchEngine:
-    """`reference.step`, as it stands."""
+    """Runs `reference.step` as it is written."""
 
     name, compiled = "torch", staticmethod(lambda function: function)
 
@@ -94,7 +94,7 @@ class TorchEngine:
 
 
 class CompiledTorchEngine(TorchEngine):
-    """The same through `torch.compile`: needs a C++ compiler, and some seconds before the first step."""
+    """Runs `reference.step` through `torch.compile`, which needs a C++ compiler and some seconds before the first step."""
 
     name, compiled = "torch-compiled", staticmethod(lambda function: torch.compile(function))
 

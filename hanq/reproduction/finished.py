@@ -1,4 +1,4 @@
-"""What a finished file holds, against what is asked for: it is never taken for something else, nor replaced by it."""
+"""Compares a finished file with what is asked for, so that no result is mistaken for another or replaced by it."""
 
 import json
 
@@ -9,7 +9,7 @@ BEFORE = {"eval_velocity": 1.0}  # what held before files said so
 
 
 def held(curves, path):
-    """What curves are of, by name: their attributes, `algorithm` and `settings` as dicts, and `seeds`.
+    """What produced these curves: their attributes, with `algorithm` and `settings` as dicts, and `seeds`.
 
     path: their file's. Raises ValueError where they do not say so.
     """
@@ -28,7 +28,7 @@ def held(curves, path):
 
 
 def check_same(path, held, asked, instead):
-    """ValueError that names field by field where a file holds something else than what is asked for.
+    """Raises ValueError naming each field in which a file differs from what is asked for.
 
     held, asked: values by name, also nested; what the file holds beyond the names in `asked` does not count.
     instead: what the reader of the message can do.

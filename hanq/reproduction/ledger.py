@@ -1,4 +1,4 @@
-"""Every score that the paper prints beside ours, from the result files."""
+"""Every score printed in the paper beside ours, from the result files."""
 
 import json
 from os import PathLike

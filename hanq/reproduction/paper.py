@@ -154,7 +154,7 @@ def scores_of(table):
 
 
 def stem(table: str, environment: str, algorithm: str, setting: str) -> str:
-    """Name of the result of one printed score; scores that share a training share it."""
+    """Name of the result behind one printed score; scores from the same training share one."""
     wanted = TABLES[table][algorithm, setting]
     for first, rows in TABLES.items():
         for (name, tuned), row in rows.items():
@@ -164,12 +164,12 @@ def stem(table: str, environment: str, algorithm: str, setting: str) -> str:
 
 
 def file_name(*words):
-    """Words joined to what a file may be called: ("w/o bias",) -> "w-o-bias"."""
+    """Words joined into a valid file name: ("w/o bias",) -> "w-o-bias"."""
     return re.sub(r"[^\w.=-]+", "-", " ".join(words).strip())
 
 
 def path_of(name: str, folder: str | PathLike) -> Path:
-    """Where a result lies, in its experiment's folder: "fig3a-DQN" -> folder/fig3a/DQN.nc."""
+    """Path of a result, inside its experiment's folder: "fig3a-DQN" -> folder/fig3a/DQN.nc."""
     experiment, _, rest = name.partition("-")
     return as_path("folder", folder) / experiment / f"{rest}.nc"
 

@@ -1,4 +1,4 @@
-"""How results are made: what is tuned, on which seeds, what is reported, and in which files.
+"""How results are produced: what is tuned and on which seeds, what is reported, and in which files.
 
 long: a row's whole grid is searched at full length on eight seeds that the report does not use; while one of the three
 best points lies at the grid's edge, the grid grows there (section 11; for the best alone where the search is halved). The
@@ -147,7 +147,7 @@ def as_searched(job):
 
 
 def is_done(job):
-    """Whether a job's files are there; ValueError where one holds something else than the job asks for."""
+    """Whether a job's files exist and are complete; ValueError where one holds something other than the job asks for."""
 
     def is_unfinished(*_):
         raise ValueError(

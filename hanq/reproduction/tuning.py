@@ -1,4 +1,4 @@
-"""Choose settings by successive halving, on seeds that a report does not use."""
+"""Chooses settings on seeds that the report does not use."""
 
 import json
 from typing import NamedTuple

@@ -1,1 +1,1 @@
-"""`train`, the `Run` that it returns, and what is made of its curves: scores with intervals, and figures."""
+"""`train`, the `Run` it returns, and scores, intervals and figures from its curves."""

@@ -43,7 +43,7 @@ def use_style():
 
 
 def rate_colours(rates):
-    """One colour a learning rate, from dark (small) to bright (large), the same in every figure."""
+    """One colour per learning rate, from dark (small) to bright (large), the same in every figure."""
     exponents = (np.log10(np.asarray(rates, float)) + 4) / 3  # 10**-4 ... 10**-1 -> 0 ... 1
     return [plt.get_cmap("plasma")(0.88 * np.clip(exponent, 0, 1)) for exponent in exponents]
 
@@ -103,7 +103,7 @@ def spread(wanted, gap, low, high):
 
 
 def rate_panels(panels, *, ylabel, ylim):
-    """A panel a title, one above the other; in each a curve a learning rate, all with intervals.
+    """Stacked panels, one per title, each with one curve per learning rate and its interval.
 
     panels: {title: xarray.DataArray with dimensions learning_rate, seed, gradient_step}.
     """

@@ -1,4 +1,4 @@
-"""What training gives back: labelled curves, policies, one file to keep them in."""
+"""The result of training: labelled curves, policies, and a file format for both."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -22,7 +22,7 @@ GRID = ("learning_rate", "hyper_lr", "target_rate", "discount", "weight_decay")
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One population's training.
+    """The result of training one population.
 
     curves: xarray.Dataset with dimensions `GRID`, seed, gradient_step and variables score (0 to
     100 between Table 10's returns), return_ (undiscounted), msbe, effective_learning_rate, scale;
@@ -55,7 +55,7 @@ class Run:
 
 
 def load_run(path: str | PathLike) -> Run:
-    """What `Run.save` wrote; ValueError names a file that is truncated, edited or of another kind."""
+    """Load what `Run.save` wrote; ValueError names a file that is truncated, edited or of another kind."""
     data = records.load(path)
     if data.attrs.get("kind") != "run":
         raise ValueError(f"path={str(path)!r} holds no run but a {data.attrs.get('kind', 'file of another kind')}")
@@ -91,7 +91,7 @@ class Policy(torch.nn.Module):
         return q.reshape(*observations.shape[:-dims], self.network.actions)
 
     def tensor(self, observations: ArrayLike | torch.Tensor) -> torch.Tensor:
-        """Observations as the parameters are; a tensor's gradients flow on."""
+        """Observations in the dtype and on the device of the parameters; gradients flow through tensors."""
         if not torch.is_tensor(observations):
             kind = np.float64 if self.params.dtype == torch.float64 else np.float32
             with np.errstate(all="ignore"):  # what is too small becomes 0, as in torch

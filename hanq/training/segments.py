@@ -1,4 +1,4 @@
-"""A training in segments: advanced, evaluated and saved by turns, so that it can be stopped at any time."""
+"""Training in segments: advance, evaluate and save in turn, so that a run can be stopped at any time."""
 
 import json
 import os
@@ -23,7 +23,7 @@ PROGRESS_DELAY = 3  # seconds before a progress bar appears
 
 
 class Usual(int):
-    """A default that adapts to what is asked for, where the same number from a user would not."""
+    """A default value that adapts to the other arguments; the same number passed by a user would not."""
 
 
 def checked_counts(**counts):
@@ -39,7 +39,7 @@ def checked_counts(**counts):
 
 
 def progress_bar(steps, progress):
-    """A bar with the time left, once there are some seconds of it; ValueError where `progress` is neither True nor False."""
+    """A progress bar, shown after a few seconds; ValueError where `progress` is neither True nor False."""
     if not isinstance(progress, (bool, np.bool_)):
         raise ValueError(f"progress={shown(progress)} is not allowed: use True or False")
     hidden = not progress or bool(os.environ.get("TQDM_DISABLE"))  # the notebook's bar does not ask
@@ -48,7 +48,7 @@ def progress_bar(steps, progress):
 
 @contextmanager
 def compiling(bar):
-    """Around an engine's first call, which may compile it: says so where that takes long, and starts the bar's clock after it."""
+    """Wraps an engine's first call, which may compile it: says so if that takes long, and starts the bar's clock afterwards."""
     notice = Timer(PROGRESS_DELAY, bar.set_description, ["compiling the engine, once"])
     notice.start()
     try:
@@ -60,7 +60,7 @@ def compiling(bar):
 
 
 class Checkpoint(NamedTuple):
-    """Where unfinished training is kept."""
+    """A file for unfinished training."""
 
     path: Path | None  # None: nowhere
     described: dict[str, Any]  # what must agree for a file to be this run's, by name
@@ -84,7 +84,7 @@ class Checkpoint(NamedTuple):
 
 
 def segments(engine, state, measure, counts, bar, checkpoint, report=None):
-    """Advance, evaluate and save by turns; (state, history, wall_seconds) at the end.
+    """Advance, evaluate and save in turn; returns (state, history, wall_seconds).
 
     state: of NumPy arrays, here and at the end. measure: such a state -> return_, msbe and scale, each
     (agents,). checkpoint: a `Checkpoint`. report: called with the history, each (evaluations, agents), as it grows.

@@ -1,4 +1,4 @@
-"""Train a population: check the arguments, run an engine in segments, evaluate, keep the curves."""
+"""`train`: check the arguments, run an engine in segments, evaluate, and label the curves."""
 
 import json
 import warnings
@@ -49,7 +49,7 @@ def train(
     progress: bool = True,
     checkpoint: str | PathLike | None = None,
 ) -> Run:
-    """Train one agent for every seed and every point of the grid, all at once.
+    """Train one agent for every seed and every point of the grid, all side by side.
 
     - algorithm: an `Algorithm`, such as `hanq.HANQ`.
     - dataset: a `Dataset`; each agent learns from the data of its own seed.

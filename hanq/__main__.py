@@ -3,7 +3,7 @@
 import argparse
 import signal
 import sys
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from hanq.atari import bench as atari_bench
@@ -22,11 +22,19 @@ class Parser(argparse.ArgumentParser):
         super().error(" ".join(message.split()))
 
 
+def installed_version():
+    """The installed package's version; from a plain folder hanq runs too, and has none."""
+    try:
+        return version("hanq")
+    except PackageNotFoundError:
+        return "(run from a folder, not installed)"
+
+
 def main(arguments=None):
     """Run one command and return its exit status: 0 on success, 2 after a bad argument (with a message), 130 after Ctrl-C."""
     prog = "hanq" if Path(sys.argv[0]).stem == "hanq" else "python -m hanq"
     parser = Parser(prog=prog, description=__doc__)
-    parser.add_argument("--version", action="version", version=f"hanq {version('hanq')}")
+    parser.add_argument("--version", action="version", version=f"hanq {installed_version()}")
     commands = parser.add_subparsers(dest="command", required=True)
 
     def command(name, example, help):

@@ -1,5 +1,7 @@
 """Promise: an experiment is one command that can be stopped, repeated and understood."""
 
+import importlib.metadata
+
 import numpy as np
 import pytest
 
@@ -135,3 +137,15 @@ def test_the_command_line_lists_every_experiment(capsys):
     assert main(["list"]) == 0
     printed = capsys.readouterr().out
     assert all(f"{name}:" in printed for name in protocol.EXPERIMENTS)
+
+
+def test_the_command_line_runs_where_hanq_is_not_installed(monkeypatch, capsys):
+    def none(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("hanq.__main__.version", none)
+    main(["list"])
+    assert "table1" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert "not installed" in capsys.readouterr().out

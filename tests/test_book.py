@@ -68,6 +68,11 @@ def test_every_picture_has_alt_text(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_no_cell_keeps_the_times_of_its_run(path):
+    assert not [cell for cell in cells(path) if "execution" in cell["metadata"]]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_no_output_tells_of_one_machine_or_one_run(path):
     printed = json.dumps([cell["outputs"] for cell in cells(path)])
     assert not re.search(r"/home/|/tmp/|/root/|object at 0x|step/s|Warning", printed)

@@ -13,7 +13,7 @@ import torch
 from hanq.algorithm import DQN_LN, HANQ, Agents
 from hanq.atari import frames, game
 from hanq.atari.network import seaquest_network, step_gflop
-from hanq.atari.training import SeaquestEngine, find_device
+from hanq.atari.training import SeaquestEngine, checked_device
 from hanq.data import records
 from hanq.engines.bench import least_seconds
 from hanq.engines.population import initial_state
@@ -53,7 +53,7 @@ def steps_a_second(engine, state, seconds=1.0):
 
 def main():
     """Print the table, the machine and the versions."""
-    origin, device = records.provenance(), find_device("auto", "float32")
+    origin, device = records.provenance(), checked_device("auto", "float32")
     print(f"{origin['machine']}, {torch.get_num_threads()} threads, device {device}, commit {origin['commit']}")
     print(f"python {origin['python']}, {origin['versions']}")
     with tempfile.TemporaryDirectory() as folder:

@@ -16,7 +16,7 @@ from hanq.algorithm import HANQ, Agents, Convolution, Network
 from hanq.atari import bench, command, frames, game, table5
 from hanq.atari.evaluation import Evaluation
 from hanq.atari.network import FRAMES
-from hanq.atari.training import PRECISIONS, SHARE_OF_MEMORY, SeaquestEngine, find_device
+from hanq.atari.training import PRECISIONS, SHARE_OF_MEMORY, SeaquestEngine, checked_device
 from hanq.data import records
 from hanq.data.arguments import positive_integer
 from hanq.engines.population import initial_state
@@ -43,7 +43,7 @@ def run(options):
     if options.device.startswith("cuda") and not DEVICES["cuda"]():
         print("no GPU is found: torch.cuda.is_available() is False", file=sys.stderr)
         return 2
-    device, origin = find_device(options.device, "float32"), records.provenance()
+    device, origin = checked_device(options.device, "float32"), records.provenance()
     agents = sorted({positive_integer("agents", count) for count in options.agents})
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "no GPU"
     print(f"{device}: {name}, {origin['machine']}, commit {origin['commit']}, {origin['versions']}", flush=True)

@@ -75,7 +75,7 @@ def trained(path, algorithm, rates, options):
         if found is not None:
             return found
         data = collected(path.parent / "frames", tuple(options.seed), options.transitions)
-        found = training.train(
+        found = training.train_on_frames(
             algorithm,
             data,
             **rates,
@@ -92,7 +92,7 @@ def trained(path, algorithm, rates, options):
 
 def asked_for(algorithm, rates, options):
     """What a training is to be of, as `finished.held` has it; ValueError names an argument that is not allowed."""
-    training.find_device(options.device, options.precision)
+    training.checked_device(options.device, options.precision)
     counts = checked_counts(**{name: getattr(options, name) for name in COUNTS})
     for name, values in rates.items():
         axis(name, values)

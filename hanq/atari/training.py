@@ -115,7 +115,7 @@ def precision_of(precision, device):
 
 
 @set_aside()
-def train(
+def train_on_frames(
     algorithm,
     dataset,
     *,
@@ -156,7 +156,7 @@ def train(
     counts = checked_counts(
         gradient_steps=gradient_steps, batch_size=batch_size, eval_every=eval_every, eval_episodes=eval_episodes, eval_steps=eval_steps
     )
-    device, log = find_device(device, precision), log if log is None else files.as_path("log", log)
+    device, log = checked_device(device, precision), log if log is None else files.as_path("log", log)
     values = dict(zip(GRID, (learning_rate, hyper_lr, target_rate, discount, 0.0), strict=True))
     axes = {name: axis(name, value) for name, value in values.items()} | {"seed": dataset.seeds}
     agents = agents_of(axes, len(dataset.seeds))
@@ -186,7 +186,7 @@ def train(
     return Run(network, curves_of(history, wall_seconds), labelled_parameters(axes, state.params))
 
 
-def find_device(device, precision):
+def checked_device(device, precision):
     """The torch.device; ValueError where it is not there, or has no such precision."""
     if precision not in PRECISIONS:
         raise ValueError(f"precision={precision!r} is unknown: use one of {PRECISIONS}")

@@ -112,7 +112,7 @@ def finished(tmp_path_factory):
 def nothing_done(monkeypatch):
     """Neither collecting nor training is possible."""
     monkeypatch.setattr(frames, "collect", lambda *_: 1 / 0)
-    monkeypatch.setattr(training, "train", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(training, "train_on_frames", lambda *_, **__: 1 / 0)
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_a_file_of_another_training_under_its_name_is_neither_taken_for_it_nor_r
     """1e-3 and a learning rate that is written the same."""
     (path,) = folder.glob("HANQ-learning_rate=0.001-*.nc")
     (tmp_path / path.name).write_bytes(path.read_bytes())
-    monkeypatch.setattr(training, "train", lambda *_, **settings: 1 / 0)
+    monkeypatch.setattr(training, "train_on_frames", lambda *_, **settings: 1 / 0)
     with pytest.raises(SystemExit, match="2"):
         main(arguments(tmp_path, rates=[1.0000001e-3]))
     assert "settings.learning_rate=[0.001] where settings.learning_rate=[0.0010000001] is asked for" in capsys.readouterr().err
@@ -127,7 +127,7 @@ def test_a_file_of_another_training_under_its_name_is_neither_taken_for_it_nor_r
 
 def test_what_is_finished_is_not_trained_again_and_what_is_not_is(result, folder, monkeypatch):
     called = []
-    monkeypatch.setattr(training, "train", lambda *_, **settings: called.append(settings["learning_rate"]) or 1 / 0)
+    monkeypatch.setattr(training, "train_on_frames", lambda *_, **settings: called.append(settings["learning_rate"]) or 1 / 0)
     main(arguments(folder))
     assert not called
     for changed in (dict(rates=[*RATES, 1e-5]), dict(steps=3), dict(seeds=[5, 3, 2]), dict(row="DQN-LN")):
@@ -152,7 +152,7 @@ def test_what_is_finished_is_not_trained_again_and_what_is_not_is(result, folder
     ],
 )
 def test_a_result_that_would_lose_something_is_kept(result, folder, tmp_path, monkeypatch, capsys, changed, extra, named):
-    monkeypatch.setattr(training, "train", lambda *_, **settings: 1 / 0)
+    monkeypatch.setattr(training, "train_on_frames", lambda *_, **settings: 1 / 0)
     with pytest.raises(SystemExit, match="2"):
         main([*arguments(folder, **changed), *extra, "--work", str(tmp_path)])
     assert f"seaquest/HANQ.nc' holds {named} is asked for: ask for all that it holds" in capsys.readouterr().err
@@ -160,7 +160,7 @@ def test_a_result_that_would_lose_something_is_kept(result, folder, tmp_path, mo
 
 
 def test_a_result_of_another_algorithm_is_kept(result, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(training, "train", lambda *_, **settings: 1 / 0)
+    monkeypatch.setattr(training, "train_on_frames", lambda *_, **settings: 1 / 0)
     records.save(result, tmp_path / "out" / "seaquest" / "DQN-LN.nc")
     with pytest.raises(SystemExit, match="2"):
         main(arguments(tmp_path, row="DQN-LN"))
@@ -185,14 +185,14 @@ def test_the_checkpoint_of_a_longer_training_is_kept(result, folder, tmp_path, m
     (tmp_path / "frames").symlink_to(folder / "frames")
     for path in folder.glob("HANQ-*.nc"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    trained = training.train
+    trained = training.train_on_frames
 
     def stopped(*args, **settings):
         trained(*args, **settings | {"gradient_steps": 3})
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "train", stopped)
+        patch.setattr(training, "train_on_frames", stopped)
         assert main(arguments(tmp_path, steps=4)) == 130
     (kept,) = tmp_path.glob("*.checkpoint")
     main(arguments(tmp_path))
@@ -204,7 +204,7 @@ def test_the_checkpoint_of_a_longer_training_is_kept(result, folder, tmp_path, m
 
 def test_a_stopped_row_goes_on_where_it_stopped(result, folder, tmp_path, monkeypatch):
     (tmp_path / "frames").symlink_to(folder / "frames")
-    saved, trained = [], training.train
+    saved, trained = [], training.train_on_frames
 
     def stopped(*args, **settings):
         saved.append(settings["learning_rate"])
@@ -214,7 +214,7 @@ def test_a_stopped_row_goes_on_where_it_stopped(result, folder, tmp_path, monkey
         return trained(*args, **settings)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "train", stopped)
+        patch.setattr(training, "train_on_frames", stopped)
         assert main(arguments(tmp_path)) == 130
     assert not list((tmp_path / "out").rglob("*.nc")) and len(list(tmp_path.glob("*.checkpoint"))) == 1
     main(arguments(tmp_path))

@@ -28,7 +28,7 @@ def small_sample(monkeypatch):
 
 
 def train(gradient_steps=4, algorithm=hanq.HANQ, **changes):
-    return training.train(algorithm, small_frames(), gradient_steps=gradient_steps, **TINY | changes)
+    return training.train_on_frames(algorithm, small_frames(), gradient_steps=gradient_steps, **TINY | changes)
 
 
 def assert_same(one, other):
@@ -121,7 +121,7 @@ def test_what_is_no_algorithm_or_no_frames_is_refused():
     with pytest.raises(TypeError, match="algorithm='HANQ' is not an Algorithm"):
         train(algorithm="HANQ")
     with pytest.raises(TypeError, match="dataset=3 is not a FrameDataset"):
-        training.train(hanq.HANQ, 3, learning_rate=1e-4)
+        training.train_on_frames(hanq.HANQ, 3, learning_rate=1e-4)
 
 
 def test_bfloat16_is_nearly_float32_and_leaves_no_setting_behind(monkeypatch):

@@ -107,7 +107,7 @@ def test_the_state_comes_back_to_be_evaluated_and_saved_only(gpu, monkeypatch, t
     monkeypatch.setattr(training, "Evaluation", lambda engine, *_: lambda state: dict.fromkeys(("return_", "msbe", "scale"), np.ones(2)))
     monkeypatch.setattr(training, "seaquest_network", lambda algorithm, actions: network_of(algorithm))
     monkeypatch.setattr("hanq.training.segments.SEGMENT_SECONDS", 0.0)  # a step a call after the first
-    training.train(HANQ, small_frames(), **TINY | {"gradient_steps": 12}, checkpoint=tmp_path / "c", device="cuda")
+    training.train_on_frames(HANQ, small_frames(), **TINY | {"gradient_steps": 12}, checkpoint=tmp_path / "c", device="cuda")
     whole = sum(values.nbytes for values in initial_state(network_of(HANQ), some_agents([1, 2]))[1:])
     assert gpu.down == (3 + 1 + 1) * whole  # three evaluations, the checkpoint at the end, the Run
 
@@ -143,7 +143,7 @@ def test_a_gpu_that_is_not_there_is_refused(gpu):
     for device in ("cuda:2", "cuda:99"):
         with pytest.raises(ValueError, match=f"device='{device}' is not available: use one of .*'cuda:0', 'cuda:1'"):
             torch_engine.find_device(device)
-    assert torch_engine.find_device("cuda:1").index == 1 and training.find_device("auto", "tf32").type == "cuda"
+    assert torch_engine.find_device("cuda:1").index == 1 and training.checked_device("auto", "tf32").type == "cuda"
 
 
 @pytest.mark.parametrize("precision", training.PRECISIONS)
@@ -157,7 +157,7 @@ def test_evaluation_is_in_float32_at_every_precision(gpu, monkeypatch, precision
     monkeypatch.setattr(evaluation, "play", lambda *arguments: seen.append(settings()) or play(*arguments))
     gather = SeaquestEngine.gather
     monkeypatch.setattr(SeaquestEngine, "gather", lambda self, index: in_training.append(settings()) or gather(self, index))
-    training.train(HANQ, small_frames(), **TINY | {"gradient_steps": 4}, device="cuda", precision=precision)
+    training.train_on_frames(HANQ, small_frames(), **TINY | {"gradient_steps": 4}, device="cuda", precision=precision)
     assert seen == [(False, False, False)]
     assert in_training[0] == (precision == "tf32", precision == "tf32", precision == "bfloat16")
     assert torch.backends.cudnn.allow_tf32
@@ -179,7 +179,7 @@ def test_an_engine_and_its_graph_are_freed_without_the_collector(gpu):
 def trained(monkeypatch, **options):
     monkeypatch.setattr(evaluation, "SAMPLE", 8)
     monkeypatch.setattr(training, "seaquest_network", lambda algorithm, actions: network_of(algorithm))
-    return training.train(HANQ, small_frames(), **TINY | options).curves.attrs
+    return training.train_on_frames(HANQ, small_frames(), **TINY | options).curves.attrs
 
 
 def test_frames_are_moved_once_for_several_trainings(gpu, monkeypatch):

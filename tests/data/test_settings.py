@@ -120,7 +120,7 @@ def test_a_policy_made_in_inference_mode_can_be_trained_on():
 
 
 def train_seaquest():
-    run = atari.train(
+    run = atari.train_on_frames(
         hanq.HANQ,
         small_frames(),
         learning_rate=1e-4,

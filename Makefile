@@ -33,7 +33,7 @@ lint: .venv/installed
 
 # Run every notebook and store its outputs; `make test` then compares against them.
 notebooks: .venv/installed
-	TQDM_DISABLE=1 $(BIN)/jupyter execute --inplace book/*.ipynb
+	TQDM_DISABLE=1 $(BIN)/python .ci/run_notebooks.py book/*.ipynb
 
 clean:
 	rm -rf _build .venv .venv-book

@@ -1,10 +1,14 @@
 """What several test files share: every kind of algorithm, a random problem, small datasets."""
 
+import os
+import subprocess
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
+import xarray
 
 import hanq
 from hanq.algorithm import Agents, State
@@ -121,3 +125,17 @@ def logged(size=6, obs_dim=3, seeds=None):
         next_observations=rng.normal(size=(*lead, size, obs_dim)),
         terminated=rng.random((*lead, size)) < 0.3,
     )
+
+
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(hanq.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+CHILD = dict(env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)  # of subprocess.Popen, for a program that uses hanq
+
+
+def numbers(value=0.0):
+    """Something to save."""
+    return xarray.Dataset({"x": ("i", np.full(2_000, value))})
+
+
+def names(folder):
+    """What is in a folder."""
+    return sorted(path.name for path in folder.iterdir())

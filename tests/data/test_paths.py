@@ -1,7 +1,7 @@
 """Promise: `~` is the home folder wherever a path comes in, and what is no path is refused by name."""
 
 import pytest
-from helpers import DQN, TORCH, small_pendulum
+from helpers import DQN, TORCH, names, small_pendulum
 
 import hanq
 from hanq.__main__ import main
@@ -10,10 +10,6 @@ from hanq.data import records
 from hanq.reproduction import ledger, paper, protocol
 
 SMALL = dict(learning_rate=1e-2, gradient_steps=4, eval_every=2, eval_episodes=1, batch_size=8) | TORCH
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hanq.engines.fused.vector import LANES
+from hanq.engines.fused.vector import padded
 
 
 def matrix(rows, columns, dtype):
@@ -12,11 +12,6 @@ def matrix(rows, columns, dtype):
     memory = np.zeros(rows * columns + 64, dtype)
     skip = (-memory.ctypes.data % 64) // memory.itemsize
     return memory[skip : skip + rows * columns].reshape(rows, columns)
-
-
-def padded(size):
-    """As many as fill whole vectors."""
-    return -(-size // LANES) * LANES
 
 
 class Below(NamedTuple):

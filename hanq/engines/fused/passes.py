@@ -16,7 +16,7 @@ from hanq.algorithm import CHOICES, NORM_EPSILON
 from hanq.data.compiling import part
 from hanq.engines.fused.dense import TILE, below_forward
 from hanq.engines.fused.kernels import FAST, heads_forward, normed_heads_forward
-from hanq.engines.fused.vector import LANES
+from hanq.engines.fused.vector import padded
 
 NORMS = CHOICES["main_norm"]
 WIDE = 12  # of more numbers the product of tiles is the faster: at 16 by half
@@ -56,7 +56,7 @@ class Structure(NamedTuple):
 def structure_of(network, batch_size):
     """The `Structure` of a network, its `Lengths`, and where in its matrix each parameter lies."""
     algorithm, obs_dim, actions = network.algorithm, network.obs_dim, network.actions
-    width = -(-algorithm.hidden_features // LANES) * LANES
+    width = padded(algorithm.hidden_features)
     wide, deep = obs_dim > WIDE, algorithm.hidden_layers == 2
     obs_rows = -(-obs_dim // len(TILE)) * len(TILE) if wide else obs_dim
     inputs = 0 if wide or deep else obs_dim

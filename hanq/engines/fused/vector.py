@@ -20,6 +20,11 @@ LANES = 16
 FLAGS = ("reassoc", "contract", "nsz", "arcp")
 
 
+def padded(size):
+    """The size, rounded up to whole vectors."""
+    return -(-size // LANES) * LANES
+
+
 class Vector(types.Type):
     """Numba's type of `LANES` numbers of one float type."""
 

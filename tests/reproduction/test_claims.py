@@ -34,10 +34,9 @@ def test_every_claim_has_a_verdict_and_a_chapter_with_the_evidence():
 def test_a_claim_is_not_judged_from_a_smaller_experiment(found):
     seaquest = "HANQ matches or outscores DQN on Seaquest"
     assert judged(found)[seaquest] == "not run at full size"
-    whole = dict(overlap=found.overlap.where(found.table != "5", "no"), ours_high=found.ours_high.fillna(100), ours_low=found.ours_low.fillna(0))
-    assert judged(found.assign(**whole))[seaquest] == "holds"
-        overlap=found.overlap.where(found.table != "5", "no"), ours_high=found.ours_high.fillna(100), ours_low=found.ours_low.fillna(0)
-    )
+    overlap = found.overlap.where(found.table != "5", "no")
+    whole = found.assign(overlap=overlap, ours_low=found.ours_low.fillna(0), ours_high=found.ours_high.fillna(100))
+    assert judged(whole)[seaquest] == "holds"
     smaller = found.assign(overlap="")
     assert set(judged(smaller)) == {"not run at full size"}
 

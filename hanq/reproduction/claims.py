@@ -85,7 +85,9 @@ def seed_values(score: Score, folder: str | PathLike = "results") -> xarray.Data
 def judge(claims: list[Claim], folder: str | PathLike = "results") -> list[Finding]:
     """A `Finding` for each claim, in the same order."""
     scores = {score: seed_values(score, folder) for claim in claims for contrast in claim.contrasts for _, score in contrast}
-    values = [[sum(weight * scores[score] for weight, score in contrast).values for contrast in claim.contrasts] for claim in claims]
+    values = [
+        [np.sum([weight * scores[score].values for weight, score in contrast], 0) for contrast in claim.contrasts] for claim in claims
+    ]
     return decide(claims, values)
 
 

@@ -10,6 +10,7 @@ import pytest
 import xarray
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.colors import to_rgb
 
 from hanq.training import plots
 
@@ -39,16 +40,46 @@ def test_rates_are_written_as_the_paper_writes_them(rate, text):
     assert plots.power_of_ten(rate) == text
 
 
-def test_each_learning_rate_has_a_curve_a_band_and_a_label():
+def test_each_learning_rate_has_a_panel_and_each_algorithm_a_curve_and_a_band_in_it():
     rates = [1e-3, 1e-2]
-    values = np.random.default_rng(0).normal(size=(2, 4, 3))
     coords = {"learning_rate": rates, "seed": range(4), "gradient_step": [1000, 2000, 3000]}
-    figure = plots.rate_panels({"panel": xarray.DataArray(values, coords)}, ylabel="score", ylim=(-5, 5))
-    (axes,) = figure.axes
-    assert np.allclose([line.get_ydata() for line in axes.lines], values.mean(1))
-    assert len(axes.collections) == 2
-    assert [text.get_text() for text in axes.texts] == ["$10^{-3}$", "$10^{-2}$"]
+    names = ["DQN with a target network", "DQN, no target network"]
+    curves = {name: xarray.DataArray(np.random.default_rng(i).normal(size=(2, 4, 3)), coords) for i, name in enumerate(names)}
+    figure = plots.rate_panels(curves, ylabel="score", ylim=(-5, 5))
+    *panels, legend = [axes for axes in figure.axes if axes.axison or axes.get_legend()]
+    assert [axes.get_title("left") or axes.get_title() for axes in panels] == ["learning rate $10^{-3}$", "learning rate $10^{-2}$"]
+    for axes, rate in zip(panels, rates, strict=True):
+        means = [values.sel(learning_rate=rate).mean("seed") for values in curves.values()]
+        assert np.allclose([line.get_ydata() for line in axes.lines], means)
+        assert [line.get_color() for line in axes.lines] == [plots.COLOURS["DQN"], plots.COLOURS["DQN, no target"]]
+        assert len(axes.collections) == 2
+    assert [text.get_text() for text in legend.get_legend().get_texts()] == names
     plt.close(figure)
+
+
+def luminance(colour):
+    """Relative luminance as WCAG 2 defines it; colour: red, green and blue from 0 to 1."""
+    parts = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+
+def contrast(one, other):
+    bright, dim = sorted((luminance(one), luminance(other)), reverse=True)
+    return (bright + 0.05) / (dim + 0.05)
+
+
+def in_dark_mode(colour, ground):
+    """What hanq.css makes of a colour: invert(1), hue-rotate(180deg), then blended with the ground by `screen`."""
+    rotation = np.array([[-0.574, 1.430, 0.144], [0.426, 0.430, 0.144], [0.426, 1.430, -0.856]])
+    turned = np.clip(rotation @ (1 - np.asarray(colour)), 0, 1)
+    return 1 - (1 - turned) * (1 - ground)
+
+
+@pytest.mark.parametrize("name", plots.COLOURS)
+def test_every_colour_stands_out_on_white_and_in_dark_mode(name):
+    colour, ground = np.array(to_rgb(plots.COLOURS[name])), np.array(to_rgb("#14181e"))
+    assert contrast(colour, (1, 1, 1)) > 3
+    assert contrast(in_dark_mode(colour, ground), ground) > 3
 
 
 def test_a_table_is_markdown():
@@ -80,7 +111,10 @@ def ledger_lines():
 
 
 def test_a_comparison_shows_both_means_and_both_intervals_of_every_row(ledger_lines):
-    (axes,) = plots.comparison(ledger_lines, ["#882255", "#000000"]).axes
+    (axes,) = plots.comparison(ledger_lines, ["#882255", "#000000"], chance=30.6).axes
+    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert set(legend) == {"ours", "the paper's", "random actions"}
+    assert 30.6 in [line.get_xdata()[0] for line in axes.lines if len(line.get_xdata())]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["PQN", "none yet"]
     places = {(round(float(line.get_xdata()[0]), 1), np.sign(line.get_ydata()[0]) > 0) for line in axes.lines if len(line.get_xdata())}
     assert {(50.0, True), (43.3, False)} <= places

@@ -75,11 +75,22 @@ def in_dark_mode(colour, ground):
     return 1 - (1 - turned) * (1 - ground)
 
 
-@pytest.mark.parametrize("name", plots.COLOURS)
-def test_every_colour_stands_out_on_white_and_in_dark_mode(name):
-    colour, ground = np.array(to_rgb(plots.COLOURS[name])), np.array(to_rgb("#14181e"))
-    assert contrast(colour, (1, 1, 1)) > 3
-    assert contrast(in_dark_mode(colour, ground), ground) > 3
+@pytest.mark.parametrize("colour", [*plots.COLOURS.values(), *plots.rate_colours([1e-4, 1e-3, 1e-2, 1e-1])])
+def test_every_colour_stands_out_on_white_and_in_dark_mode(colour):
+    ground = np.array(to_rgb("#14181e"))
+    for shade, least in ((to_rgb(colour), 3), (plots.ink(colour), 4.5)):
+        assert contrast(shade, (1, 1, 1)) > least
+        assert contrast(in_dark_mode(shade, ground), ground) > least
+
+
+def test_pendulums_that_stand_are_drawn_in_colour_and_counted():
+    figure, axes = plt.subplots()
+    assert plots.pendulums(axes, np.array([0.0, 0.4, np.pi, 2 * np.pi, -1.0]), "#D55E00") == 3
+    rods = [line for line in axes.lines if len(line.get_xdata()) == 2]
+    assert [line.get_color() == "#D55E00" for line in rods] == [True, True, False, True, False]
+    (x, tip_x), (y, tip_y) = rods[4].get_xdata(), rods[4].get_ydata()
+    assert tip_x > x and tip_y > y  # clockwise of upright is to the right
+    plt.close(figure)
 
 
 def test_a_table_is_markdown():

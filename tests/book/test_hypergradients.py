@@ -80,11 +80,16 @@ def test_its_scale_falls_from_1_3_to_1_2(curves):
 
 
 @pytest.mark.parametrize("environment", ["Pendulum", "Acrobot"])
-def test_both_judges_overlap_the_paper_and_the_semi_gradient_stays_behind(table7, environment):
+def test_both_judges_overlap_the_paper(table7, environment):
     residual, semi = table7[environment]
     assert residual.overlap == semi.overlap == "yes"
-    assert gain(residual, semi)["mean"] > 5
     assert residual.hyper_lr == 0.1 and semi.hyper_lr < residual.hyper_lr / 10
+
+
+def test_the_residual_judge_is_ahead_on_pendulum_and_on_acrobot_nobody_can_tell(table7):
+    assert gain(*table7["Pendulum"]).low > 0
+    acrobot = gain(*table7["Acrobot"])
+    assert acrobot.low < 0 < acrobot.high
 
 
 def test_on_acrobot_the_semi_gradients_rate_changes_by_less_than_half(table7):

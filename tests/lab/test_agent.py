@@ -5,6 +5,7 @@ import json
 import re
 import runpy
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -137,8 +138,10 @@ def test_a_worker_trains_by_turns_reports_pauses_and_answers():
 
 
 @needs_node
-def test_the_script_of_the_site_is_all_of_the_engine_and_its_worker_in_one():
-    script = runpy.run_path(str(BOOK / "_ext" / "lab.py"))["script"]("engine")
+def test_the_script_of_the_site_is_all_of_the_engine_and_its_worker_in_one(tmp_path):
+    site = SimpleNamespace(builder=SimpleNamespace(format="html"), outdir=tmp_path)
+    runpy.run_path(str(BOOK / "_ext" / "lab.py"))["write"](site, None)
+    script = (tmp_path / "_static" / "lab" / "engine.bundle.js").read_text()
     assert not re.search(r"^\s*(import|export)\b", script, re.MULTILINE)
     program = f"""
         import {{ runInThisContext }} from "node:vm";

@@ -10,8 +10,16 @@ export const LIMITS = { features: 1024, actions: 8 }; // of network.c
 
 let compiled = null; // once, whoever needs it first
 
+function compile() {
+  try {
+    return new WebAssembly.Module(Uint8Array.from(atob(NETWORK_WASM), (character) => character.charCodeAt(0)));
+  } catch (error) {
+    throw new Error("this browser has no WebAssembly with vectors (SIMD): use one of 2023 or later", { cause: error });
+  }
+}
+
 function instantiate() {
-  compiled ??= new WebAssembly.Module(Uint8Array.from(atob(NETWORK_WASM), (character) => character.charCodeAt(0)));
+  compiled ??= compile();
   return new WebAssembly.Instance(compiled, { math: { exp: Math.exp } }).exports;
 }
 

@@ -52,8 +52,7 @@ def shaped(arrays):
     """The arrays with a leading axis of seeds; ValueError where their shapes do not fit together."""
     observations = arrays["observations"]
     shape, dims = observations.shape, observations.ndim
-    arrays = {name: value if name.endswith("observations") else column(value, dims - 1) for name, value in arrays.items()}
-    if dims > 3 or (dims == 3 and arrays["actions"].ndim == 1):
+    if dims > 3 or (dims == 3 and arrays["actions"].shape != shape[:2] and column(arrays["actions"], 1).ndim == 1):
         raise ValueError(
             f"observations has shape {shape}, as images have: hanq.atari trains on frames; "
             f"small images may be used as rows of numbers, observations.reshape({shape[0]}, -1)"
@@ -67,6 +66,8 @@ def shaped(arrays):
         raise ValueError(f"observations has shape {shape}: use (size, obs_dim) or (seeds, size, obs_dim), none of them 0")
     for name, value in arrays.items():
         expected = shape if name.endswith("observations") else shape[:-1]
+        if value.shape == (*expected, 1) and expected != shape:
+            arrays[name] = value = value[..., 0]
         if value.shape != expected:
             raise ValueError(f"{name} has shape {value.shape}: observations of shape {shape} need {expected}")
     return arrays if dims == 3 else {name: value[None] for name, value in arrays.items()}

@@ -20,10 +20,12 @@ class Policy(nn.Sequential):
     """
 
     def __init__(self, network: Network, params: ArrayLike, labels: tuple[int | str, ...] | None = None):
-        super().__init__(layers(network))
+        with torch.device("meta"):  # what is about to be replaced needs no memory and no random numbers
+            super().__init__(layers(network))
         self.network, self.labels = network, labels
         self.images, self.inputs = bool(network.convolutions), (network.convolutions[0].inputs if network.convolutions else network.obs_dim)
-        self.load_state_dict(named(network, np.array(params, np.float32)))
+        self.load_state_dict(named(network, np.array(params, np.float32)), assign=True)
+        self.eval()  # nothing here depends on it, but exporters ask
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         """observations (..., obs_dim), or images (..., channels, height, width) -> Q-values (..., actions).
@@ -108,9 +110,10 @@ def layers(network):
 
 
 def named(network, params):
-    """The parameters of a Q-network by name: params (network.size,) -> {name: tensor}."""
+    """The parameters of a Q-network by name: params (network.size,) -> {name: tensor}, each with memory of its own."""
     unused = ("predictor.", "predictor_norm.")
-    return {name: torch.as_tensor(view) for name, view in network.views(params).items() if not name.startswith(unused)}
+    views = {name: torch.as_tensor(view, device="cpu") for name, view in network.views(params).items() if not name.startswith(unused)}
+    return {name: view.detach().clone() for name, view in views.items()}
 
 
 class Pixels(nn.Module):

@@ -68,7 +68,8 @@ def test_a_policy_without_some_actions_plays_the_others():
     data = hanq.collect(limited, [0], size=100)
     kept = data.actions[0] > 0
     arrays = [getattr(data, name)[0][kept] for name in ("observations", "actions", "rewards", "next_observations", "terminated")]
-    own = hanq.Dataset.from_arrays(*arrays, action_labels=[1, 2], environment=limited)
+    with pytest.warns(UserWarning, match="no end is marked"):
+        own = hanq.Dataset.from_arrays(*arrays, action_labels=[1, 2], environment=limited)
     run = hanq.train(DQN, own, **SHORT)
     policy = run.policy()
     expected = played_by_hand(limited, policy, start_seeds(0, 6, 2), labels=[1, 2])
@@ -96,11 +97,13 @@ def test_text_labels_name_an_environments_actions_in_order():
 
 
 def test_numbered_states_are_seen_as_in_the_data():
-    data = hanq.collect(Numbered, [0], size=60)
-    run = hanq.train(DQN, data, **SHORT)
-    policy = run.policy()
-    expected = played_by_hand(Numbered, lambda place: policy(np.eye(8)[int(place)]), [0])
-    assert hanq.evaluate(policy, Numbered, episodes=1).tolist() == expected
+    def limited_states():
+        return gymnasium.wrappers.TimeLimit(Numbered(), 20)
+
+    data = hanq.collect(limited_states, [0], size=60)
+    policy = hanq.train(DQN, data, **SHORT).policy()
+    expected = played_by_hand(limited_states, lambda place: policy(np.eye(8)[int(place)]), [0])
+    assert hanq.evaluate(policy, limited_states, episodes=1).tolist() == expected
 
 
 def test_an_endless_episode_is_cut_off(monkeypatch):

@@ -100,11 +100,17 @@ def layers(network):
             found |= {f"conv_{i}": nn.Conv2d(inputs, outputs, kernel, stride), f"conv_{i}_relu": nn.ReLU()}
         found["flatten"] = nn.Flatten(-3)
     found["hidden_0"] = nn.Linear(network.obs_dim, width)
+    last = "hidden_0"
     if algorithm.hidden_layers == 2:
         found |= {"hidden_0_relu": nn.ReLU(), "hidden_1": nn.Linear(width, width)}
+        last = "hidden_1"
     norm = {"none": None, "l2": L2Norm(), "layer": nn.LayerNorm(width, NORM_EPSILON["layer"], algorithm.norm_affine)}[algorithm.main_norm]
-    last = [("relu", nn.ReLU())] + ([("main_norm", norm)] if norm is not None else [])
-    found |= last[::-1] if algorithm.norm_first else last
+    if norm is None:
+        found[f"{last}_relu"] = nn.ReLU()
+    elif algorithm.norm_first:
+        found |= {"main_norm": norm, "main_norm_relu": nn.ReLU()}  # a name of its own: TorchScript tells modules apart by names alone
+    else:
+        found |= {f"{last}_relu": nn.ReLU(), "main_norm": norm}
     found["head"] = nn.Linear(width, network.actions)
     return found
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas
 
-from hanq.data.arguments import shown, unwrapped
-from hanq.data.transitions import checked, column, refuse
+from hanq.data.arguments import shown
+from hanq.data.transitions import actions_of, checked, column, refuse
 
 KEYS = ("observations", "actions", "rewards", "terminated", "next_observations", "truncated")
 AUTORESETS = ("next_step", "same_step")
@@ -39,7 +39,7 @@ def chosen(arrays, last, kept):
 
 def of_rows(observations, actions, rewards, terminated, truncated):
     """As `followed`, of a user's arrays (size, ...) with flags of both kinds of end."""
-    arrays = {"observations": checked("observations", observations), "actions": plain(actions)}
+    arrays = {"observations": checked("observations", observations), "actions": actions_of("actions", actions)}
     arrays |= {"rewards": checked("rewards", rewards), "terminated": checked("terminated", terminated)}
     arrays["truncated"] = checked("terminated", truncated, "truncated")
     rows = arrays["observations"].shape[:1]
@@ -51,12 +51,6 @@ def of_rows(observations, actions, rewards, terminated, truncated):
     last = (arrays["terminated"] != 0) | (arrays.pop("truncated") != 0)
     last[-1:] = True
     return followed(arrays, last)
-
-
-def plain(actions):
-    """Actions as an array, of texts or of what numbers there are."""
-    found = unwrapped("actions", actions)
-    return np.asarray(found, object) if isinstance(found, list | tuple) else np.asarray(found)
 
 
 def of_episodes(episodes):
@@ -82,7 +76,7 @@ def of_episode(name, episode):
         wrong = f"has {unknown[0]!r}, which is unknown" if unknown else f"lacks {missing[0]!r}"
         raise ValueError(f"{name} {wrong}: use a dict with {', '.join(KEYS[:4])}, and next_observations where there is one for each step")
     seen, rewards = (checked(kind, episode[kind], f"{name}[{kind!r}]") for kind in ("observations", "rewards"))
-    rewards, actions = column(rewards, 1), column(plain(episode["actions"]), 1)
+    rewards, actions = column(rewards, 1), column(actions_of(f"{name}['actions']", episode["actions"]), 1)
     steps = len(rewards) if rewards.ndim == 1 else 0
     if steps == 0 or len(seen) not in (steps, steps + 1) or actions.shape != (steps,):
         raise ValueError(
@@ -123,7 +117,7 @@ def of_frame(table, observations, action, reward, episode, terminated, truncated
     if not names:
         raise ValueError("observations=[] is not allowed: name at least one column")
     seen = np.stack([checked("observations", one(table, "observations", name), f"column {name!r}") for name in names], -1)
-    arrays = {"observations": seen, "actions": plain(one(table, "action", action))}
+    arrays = {"observations": seen, "actions": actions_of(f"column {action!r}", one(table, "action", action))}
     arrays["rewards"] = checked("rewards", one(table, "reward", reward), f"column {reward!r}")
     flags = {"terminated": terminated} | ({} if truncated is None else {"truncated": truncated})
     arrays |= {kind: checked("terminated", one(table, kind, name), f"column {name!r}") != 0 for kind, name in flags.items()}
@@ -175,7 +169,7 @@ def of_vector(observations, actions, rewards, terminated, truncated, autoreset):
     given = dict(rewards=rewards, terminated=terminated, truncated=truncated)
     arrays = {name: checked("terminated" if name == "truncated" else name, value, name) for name, value in given.items()}
     seen = checked("observations", observations)
-    arrays = {"actions": plain(actions)} | arrays
+    arrays = {"actions": actions_of("actions", actions)} | arrays
     shape = arrays["rewards"].shape
     for name, value in arrays.items():
         if value.shape != shape or len(shape) != 2 or 0 in shape:

@@ -86,21 +86,30 @@ def check_labels(labels):
     return found
 
 
+def actions_of(name, actions):
+    """A user's actions as an array of texts, or else of finite whole numbers."""
+    actions = unwrapped(name, actions)
+    try:
+        given = np.asarray(actions, object) if isinstance(actions, list | tuple) else np.asarray(actions)
+    except Exception:  # other libraries' arrays raise what they like
+        return checked("actions", actions, name)  # which says what is wrong
+    if given.dtype.kind in "UOT" and given.size > 0 and all(isinstance(one, str) for one in given.ravel()):
+        return given.astype(str)
+    return checked("actions", actions, name)
+
+
 def numbered(name, actions, labels):
     """The actions as positions among the labels, or checked as they are where there are no labels."""
-    actions = unwrapped(name, actions)
-    given = np.asarray(actions, object) if isinstance(actions, list | tuple) else np.asarray(actions)
-    words = given.dtype.kind in "UOT" and given.size > 0 and all(isinstance(one, str) for one in given.ravel())
+    given = actions_of(name, actions)
     if labels is None:
-        if words:
-            seen = shown(sorted(set(given.ravel().tolist())))
+        if given.dtype.kind == "U":
+            seen = shown(np.unique(given).tolist())
             raise ValueError(f"{name} holds texts: use integers from 0, or say which actions there are by a list of labels, such as {seen}")
-        return checked("actions", actions, name)
-    found = given.astype(str) if words else checked("actions", actions, name)
-    values, places = np.unique(found, return_inverse=True)
+        return given
+    values, places = np.unique(given, return_inverse=True)
     known = {label: position for position, label in enumerate(labels)}
-    positions = np.array([known.get(value, -1) for value in values.tolist()], np.int64)[places].reshape(found.shape)
-    refuse(name, found, positions < 0, f"one of the labels {shown(list(labels))}")
+    positions = np.array([known.get(value, -1) for value in values.tolist()], np.int64)[places].reshape(given.shape)
+    refuse(name, given, positions < 0, f"one of the labels {shown(list(labels))}")
     return positions
 
 
@@ -130,7 +139,7 @@ def say_unseen(actions, count, labels):
     names = [labels[i] if labels else int(i) for i in missing[:MOST_NAMED]]
     more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
     warn(
-        f"actions never logged: {shown(names)}{more} of {count}. Nothing is learned of them, and a greedy policy may choose them: "
+        f"actions never logged: {shown(names)}{more} of {count}{', in one of the datasets' if len(actions) > 1 else ''}. Nothing is learned of them, and a greedy policy may choose them: "
         "to leave them out, give a list of labels with the logged actions only"
     )
 

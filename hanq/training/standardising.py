@@ -6,8 +6,9 @@ import numpy as np
 
 from hanq.data.arguments import shown, warn
 
-HOPELESS = 1e4
-"""The largest size of an observation that networks are expected to learn from as it is."""
+HOPELESS = 1e3
+"""The largest number in an observation that networks are expected to learn from as it is. With Pendulum's velocity, which goes up to
+8, in other units, HANQ scored 95 after 4,000 steps, 94 where it went up to 80, 32 to 800, and 11 to 8,000; DQN 26, 1, -3 and -11."""
 
 
 def standardised(dataset, wanted):

@@ -120,6 +120,37 @@ def test_what_is_wrong_in_an_episode_is_named(episodes, message):
     assert len(str(refused.value)) < 600
 
 
+TYPES = ["int8", "uint8", "int64", "uint64", "float16", "float32", "float64", ">f8", "object", "bool"]
+
+
+@pytest.mark.filterwarnings(UNSEEN)
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(*[st.sampled_from(TYPES)] * 4)
+def test_numbers_of_any_type_are_the_same_episodes(seen, action, reward, flag):
+    ones = dict(observations=np.arange(10).reshape(5, 2) % 2, actions=[0, 1, 1, 0], rewards=[1, 0, 1, 1], terminated=1)
+    types = dict(observations=seen, actions=action, rewards=reward, terminated=flag)
+    typed = {name: np.array(value).astype(types[name]) for name, value in ones.items()}
+    assert hanq.Dataset.from_episodes([typed, ones]).digest == hanq.Dataset.from_episodes([ones, ones]).digest
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(
+    st.sampled_from(["observations", "rewards", "actions", "next_observations", "terminated"]),
+    st.integers(0, 3),
+    st.integers(0, 1),
+    st.sampled_from([np.nan, np.inf, -np.inf]),
+)
+def test_what_is_not_finite_is_named_by_episode_key_and_place(name, row, column, value):
+    one = episode(0, 4, True, False)
+    one |= dict(next_observations=np.array(one["observations"]), terminated=[0, 0, 0, 1])
+    spoiled = np.array(one[name], float)
+    where = (row, column) if spoiled.ndim == 2 else (row,)
+    spoiled[where] = value
+    with pytest.raises(ValueError) as refused:
+        hanq.Dataset.from_episodes([one, one | {name: spoiled}])
+    assert f"episodes[1]['{name}'] holds" in str(refused.value) and f"at index {where}" in str(refused.value)
+
+
 def table(kinds):
     """The same episodes as a table, one row a step, and the episodes without final observations."""
     episodes = [episode(i, steps, ended, False) for i, (steps, ended, _) in enumerate(kinds)]

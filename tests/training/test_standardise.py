@@ -90,6 +90,8 @@ def test_a_resumed_training_must_agree_and_is_the_same(tmp_path):
     hanq.train(HANQ, data, checkpoint=tmp_path / "d", **SHORT)
     with pytest.raises(ValueError, match="belongs to a run with another standardise"):
         hanq.train(HANQ, data, standardise=True, checkpoint=tmp_path / "d", **SHORT)
+    with pytest.raises(ValueError, match="belongs to a run with another standardise"):
+        hanq.train(HANQ, data, checkpoint=tmp_path / "c", **SHORT)
 
 
 def test_the_data_are_left_as_they_were():

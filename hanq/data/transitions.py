@@ -138,8 +138,9 @@ def say_unseen(actions, count, labels):
         return
     names = [labels[i] if labels else int(i) for i in missing[:MOST_NAMED]]
     more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
+    where = ", in one of the datasets" if len(actions) > 1 else ""
     warn(
-        f"actions never logged: {shown(names)}{more} of {count}{', in one of the datasets' if len(actions) > 1 else ''}. Nothing is learned of them, and a greedy policy may choose them: "
+        f"actions never logged: {shown(names)}{more} of {count}{where}. Nothing is learned of them, and a greedy policy may choose them: "
         "to leave them out, give a list of labels with the logged actions only"
     )
 

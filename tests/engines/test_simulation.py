@@ -11,17 +11,18 @@ from odd_environments import Numbered, Walk, limited, make_walk
 
 import hanq
 from hanq.data import playing
+from hanq.data.environments import find
 from hanq.data.playing import start_seeds
 
 SHORT = dict(learning_rate=1e-2, gradient_steps=6, eval_every=3, eval_episodes=2, **TORCH)
 
 
-def played_by_hand(make, policy, seeds, labels=None):
+def played_by_hand(make, policy, seeds, labels=None, options=None):
     """Returns of greedy episodes by a loop of our own."""
     returns = []
     with make() as env:
         for seed in seeds:
-            seen, _ = env.reset(seed=seed)
+            seen, _ = env.reset(seed=seed, options=options)
             total, over = 0.0, False
             while not over:
                 action = int(policy(torch.as_tensor(seen)).argmax())
@@ -85,6 +86,9 @@ def test_a_built_in_environment_without_some_actions_is_played_in_gymnasium():
     with pytest.warns(UserWarning, match="no end is marked"):
         own = hanq.Dataset.from_arrays(*arrays, action_labels=[0, 2], environment="Pendulum")
     run = hanq.train(DQN, own, **SHORT)
+    options = {"x_init": np.pi, "y_init": 8.0}
+    expected = played_by_hand(find("Pendulum").make, run.policy(), start_seeds(0, 6, 2), labels=[0, 2], options=options)
+    assert run.curves.return_.values.ravel()[-1] == pytest.approx(np.mean(expected), rel=1e-5)
     assert np.isfinite(run.curves.score).all() and run.policy().act(np.zeros(3)) in (0, 2)
 
 

@@ -35,7 +35,7 @@ def collect(
     - seeds: integers from 0. The first episode starts from Gymnasium's reset(seed=seed), the others go on from there.
     - size: transitions for each seed; by default 1,000 for Pendulum and 10,000 for the others.
     - episode_length: steps after which an episode is cut off; by default the environment's own limit (200 for Pendulum, 500 for
-      Acrobot and CartPole).
+      Acrobot and CartPole). Of environments that are not hanq's own it shortens episodes only: their own limit stays.
     - initial_velocity: Pendulum only. Episodes start at an angle drawn uniformly from [-pi, pi] and a velocity drawn uniformly
       from [-initial_velocity, initial_velocity]; the default, 8, covers every state.
 

@@ -1,6 +1,6 @@
 """Compile the laboratory's arithmetic, book/_static/lab/network.c, to network_wasm.js beside it: `make lab`.
 
-The compiler is Clang, as the PyPI package ziglang has it; a test holds the committed file to what this makes.
+The compiler is Clang, as the package ziglang brings it. CI compares the committed file with what this makes.
 """
 
 import base64

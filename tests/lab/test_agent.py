@@ -1,10 +1,8 @@
 """Promise: the laboratory's agents answer as their page expects, in a worker too, and refuse what they cannot do by name."""
 
-import importlib.util
 import json
 import re
 import runpy
-from importlib.metadata import version
 from types import SimpleNamespace
 
 import numpy as np
@@ -192,13 +190,3 @@ def test_bairds_counterexample_is_that_of_the_chapter(residual):
         weights = weights - 0.02 * (value - 0.99 * value[6]) @ slopes / 7
     np.testing.assert_allclose(found, sizes, rtol=1e-9)
     assert (sizes[-1] > 10 * sizes[0]) != residual
-
-
-ZIG = "0.17.1"
-
-
-@pytest.mark.skipif(importlib.util.find_spec("ziglang") is None, reason="needs the C compiler of the package ziglang")
-def test_the_committed_program_is_what_its_source_makes():
-    assert version("ziglang") == ZIG, f"the committed program is that of ziglang {ZIG}"
-    made = runpy.run_path(str(BOOK.parent / ".ci" / "build_lab.py"))["product"]()
-    assert (SOURCES / "network_wasm.js").read_text() == made

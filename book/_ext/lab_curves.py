@@ -1,0 +1,127 @@
+"""What the laboratory shows beside a live run: the committed curves, and the picture where no script runs.
+
+A page that is opened from a folder may fetch nothing, so the curves go into a plain script, `curves.js`. It is written
+into the site at every build, in the light environment that builds it, and never committed.
+"""
+
+import ast
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+TOP = Path(__file__).parents[2]
+RESULTS = TOP / "book" / "results"
+FOLDERS = ("fig6b", "fig3a", "fig3b", "fig4a", "fig7", "table1", "table3", "table4", "table8")  # the first that has a setting counts
+RESAMPLES = 10_000
+PREDICTORS = {"none": "none", "direct": "one number", "meta": "metapredictor"}
+NORMS = {"none": "none", "layer": "LayerNorm", "l2": "l2"}
+OFFERED = {  # what the laboratory trains, beside the parts that its reader picks
+    "symmetric": False,
+    "norm_first": False,
+    "hyperobjective": "residual",
+    "hidden_layers": 1,
+    "hidden_features": 128,
+}
+SCALING = {"none": {}, "direct": {"positive_scale": False, "predictor_bias": False}, "meta": {"positive_scale": True, "predictor_bias": True}}
+
+
+def colours():
+    """One colour per algorithm, as the book's figures have them, read without importing matplotlib."""
+    for node in ast.parse((TOP / "hanq" / "training" / "plots.py").read_text()).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == "COLOURS":
+            return ast.literal_eval(node.value)
+    raise ValueError("hanq/training/plots.py has no COLOURS")
+
+
+def interval(scores, resamples=RESAMPLES):
+    """Mean over seeds and its 95% percentile bootstrap, each (steps,); scores: (seeds, steps)."""
+    seeds = len(scores)
+    drawn = np.random.default_rng(0).multinomial(seeds, np.full(seeds, 1 / seeds), resamples) / seeds
+    low, high = np.percentile(drawn @ scores, [2.5, 97.5], axis=0)
+    return {"mean": scores.mean(0), "low": low, "high": high}
+
+
+def offered(algorithm):
+    """Whether the laboratory can train this algorithm."""
+    wanted = OFFERED | SCALING[algorithm["predictor"]]
+    return all(algorithm[name] == value for name, value in wanted.items())
+
+
+def parts(algorithm, target_rate, hyper_lr):
+    """An algorithm by the parts that the reader picks, as the laboratory's modules name them."""
+    meta = algorithm["predictor"] == "meta"
+    return {
+        "predictor": PREDICTORS[algorithm["predictor"]],
+        "mainNorm": NORMS[algorithm["main_norm"]],
+        "predictorNorm": NORMS[algorithm["predictor_norm"]] if meta else "none",
+        "targetRate": None if target_rate == 1 else target_rate,
+        "hyperLr": hyper_lr,
+    }
+
+
+def curves(results=RESULTS, folders=FOLDERS):
+    """Every committed curve on Pendulum that a reader can repeat: a list of {result, parts, learningRate, steps, mean, low, high}."""
+    found = {}
+    for folder in folders:
+        for path in sorted((results / folder).glob("*.nc")):
+            if not path.stem.endswith("-tuning"):
+                for curve in read(path):
+                    setting = json.dumps([curve["parts"], curve["learningRate"]])
+                    found.setdefault(setting, curve)
+    return list(found.values())
+
+
+def read(path):
+    """The curves of one result file, one for each learning rate; none if it is of another problem."""
+    with h5py.File(path) as file:
+        algorithm = json.loads(file.attrs["algorithm"])
+        numbers = {name: file[name][:].tolist() for name in ("learning_rate", "hyper_lr", "target_rate", "discount", "weight_decay")}
+        usual = numbers["discount"] == [0.99] and numbers["weight_decay"] == [0] and all(len(numbers[n]) == 1 for n in ("hyper_lr", "target_rate"))
+        from_everywhere = np.ravel(file.attrs.get("eval_velocity", 0)) == 8
+        if file.attrs["environment"] != "Pendulum" or not usual or not from_everywhere or not offered(algorithm):
+            return
+        scores = file["score"][:].astype(float)[:, 0, 0, 0, 0]  # (learning rates, seeds, steps)
+        steps = file["gradient_step"][:].tolist()
+        for rate, of_seeds in zip(numbers["learning_rate"], scores, strict=True):
+            rounded = {name: np.round(values, 1).tolist() for name, values in interval(of_seeds).items()}
+            of = parts(algorithm, numbers["target_rate"][0], numbers["hyper_lr"][0])
+            yield {"result": f"{path.parent.name}/{path.stem}", "parts": of, "learningRate": rate, "steps": steps, **rounded}
+
+
+def write(folder):
+    """Write `curves.js` and `still.svg` into a folder of the site."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shown = {"curves": curves(), "colours": colours()}
+    text = json.dumps(shown, separators=(",", ":"), allow_nan=False)
+    (folder / "curves.js").write_text(f"globalThis.hanqLabCurves = {text};\n")
+    (folder / "still.svg").write_text(still(shown["curves"], shown["colours"]))
+
+
+def still(found, colour_of):
+    """What stands on the page where no script runs: the committed scores of HANQ and of DQN, as a picture."""
+    shown = {"HANQ": ("fig6b/HANQ", 10**-1.5), "DQN": ("fig3a/DQN", 10**-2.5), "DQN, no target": ("fig3b/DQN", 10**-2.5)}
+    lines = []
+    for place, (name, (result, rate)) in enumerate(shown.items()):
+        curve = next(one for one in found if one["result"] == result and np.isclose(one["learningRate"], rate))
+        x = 50 + np.array(curve["steps"]) / 200_000 * 620
+        upper, middle, lower = (np.array(curve[row]) * -2.2 + 250 for row in ("high", "mean", "low"))
+        band = " ".join(f"{a:.1f},{b:.1f}" for a, b in [*zip(x, upper, strict=True), *zip(x[::-1], lower[::-1], strict=True)])
+        line = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, middle, strict=True))
+        colour = colour_of[name]
+        lines += [f'<polygon points="{band}" fill="{colour}" opacity="0.18"/>', f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>']
+        lines += [f'<rect x="{60 + 130 * place}" y="262" width="14" height="4" fill="{colour}"/><text x="{80 + 130 * place}" y="268">{name}</text>']
+    axis = "".join(f'<path d="M50 {250 - 2.2 * y}h620" stroke="#e0e0e0"/><text x="44" y="{254 - 2.2 * y}" text-anchor="end">{y}</text>' for y in (0, 50, 100))
+    head = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 700 300" font-family="sans-serif" font-size="13" fill="#333">'
+    return f'{head}<rect width="700" height="300" fill="#fff"/>{axis}{"".join(lines)}<text x="670" y="268" text-anchor="end">200,000 gradient steps</text></svg>\n'
+
+
+def finish(app, exception):
+    if exception is None and app.builder.format == "html":
+        write(Path(app.outdir) / "_static" / "lab")
+
+
+def setup(app):
+    app.connect("build-finished", finish)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,108 @@
+/** The laboratories of the chapters: what each asks, and the settings that answer it. */
+
+import { short, whole } from "./dom.js";
+
+/** Index of the lower of two numbers, or 2 where neither is. */
+const lower = ([a, b]) => (a < b ? 0 : b < a ? 1 : 2);
+
+/** Which agent's score passes a level first. */
+const passesFirst = (level) => (agents) => {
+  const at = agents.map(({ points }) => points.find(({ score }) => score > level)?.gradientStep ?? Infinity);
+  const words = agents.map(({ label }, i) => `${label} ${at[i] === Infinity ? `did not pass ${level}` : `passed ${level} at step ${whole(at[i])}`}`);
+  return { answer: lower(at), words: words.join("; ") };
+};
+
+/** Which agent loses half of its highest score first, once it had at least `least`. */
+const fallsFirst = (least) => (agents) => {
+  const at = agents.map(({ points }) => {
+    let best = -Infinity;
+    for (const { score, gradientStep } of points) {
+      best = Math.max(best, score);
+      if (best >= least && score < best / 2) return gradientStep;
+    }
+    return Infinity;
+  });
+  const words = agents.map(({ label }, i) => `${label} ${at[i] === Infinity ? "did not fall" : `had lost half of its best score at step ${whole(at[i])}`}`);
+  return { answer: lower(at), words: words.join("; ") };
+};
+
+/** Which agent ends with the lower value of a measure. differ: a smaller factor between them counts as equal. */
+const endsLower = (measure, differ) => (agents) => {
+  const ends = agents.map(({ points }) => points.at(-1)[measure]);
+  const words = agents.map(({ label }, i) => `${label} ended at ${short(ends[i])}`);
+  const equal = Math.max(...ends) < differ * Math.min(...ends);
+  return { answer: equal ? 2 : lower(ends), words: words.join("; ") };
+};
+
+/** Which agent's score is higher, averaged over the run. */
+const averagesHigher = (agents) => {
+  const means = agents.map(({ points }) => -points.reduce((sum, { score }) => sum + score, 0) / points.length);
+  const words = agents.map(({ label }, i) => `${label} scored ${short(-means[i])} on average`);
+  return { answer: lower(means), words: words.join("; ") };
+};
+
+/**
+ * agents: [name of `named()`, exponent of the learning rate], one or two. until: gradient steps. charts: which, by measure.
+ * question and choices: what to predict; verdict: (agents with their points) -> {answer: which choice was right, words: what was seen}.
+ */
+export const PRESETS = {
+  laboratory: {
+    title: "Laboratory",
+    agents: [["HANQ", -1.5], ["DQN", -2.5]],
+    second: false,
+    until: 20_000,
+    charts: ["score", "scale", "learningRate", "bellmanError"],
+    views: true,
+    address: true,
+  },
+  race: {
+    title: "HANQ against DQN",
+    question: "HANQ has no target network, DQN has one. Which passes a score of 80 first?",
+    choices: ["HANQ", "DQN", "Neither, in so few steps"],
+    agents: [["HANQ", -1.5], ["DQN", -2.5]],
+    until: 20_000,
+    charts: ["score", "bellmanError"],
+    views: true,
+    verdict: passesFirst(80),
+  },
+  collapse: {
+    title: "With and without a target network",
+    question: "The same DQN twice, on the same data: with a target network and without. Which averages the higher score?",
+    choices: ["With", "Without", "No difference"],
+    agents: [["DQN", -2.5], ["DQN, no target", -2.5]],
+    until: 20_000,
+    charts: ["score", "bellmanError"],
+    views: false,
+    verdict: averagesHigher,
+  },
+  asymmetry: {
+    title: "One number on one side",
+    question: "Neither has a target network. SSAQ multiplies Q(s, a) by one learned number. Which averages the higher score?",
+    choices: ["SSAQ", "DQN, no target", "No difference"],
+    agents: [["SSAQ", -2.5], ["DQN, no target", -2.5]],
+    until: 10_000,
+    charts: ["score", "scale"],
+    views: false,
+    verdict: averagesHigher,
+  },
+  normalization: {
+    title: "With and without LayerNorm",
+    question: "Both start with a large learning rate. Which will fall first?",
+    choices: ["SSAQ", "SSANQ, which has LayerNorm", "Neither"],
+    agents: [["SSAQ", -2], ["SSANQ", -2]],
+    until: 10_000,
+    charts: ["score", "bellmanError"],
+    views: false,
+    verdict: fallsFirst(40),
+  },
+  hypergradients: {
+    title: "The learning rate that falls by itself",
+    question: "HANQ twice, one from a learning rate a hundred times that of the other. Which has the lower rate after 20,000 steps?",
+    choices: ["The one that started high", "The one that started low", "They end within a factor of two"],
+    agents: [["HANQ", -1], ["HANQ", -3]],
+    until: 20_000,
+    charts: ["learningRate", "score"],
+    views: false,
+    verdict: endsLower("learningRate", 2),
+  },
+};

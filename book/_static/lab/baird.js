@@ -1,77 +1,32 @@
-/** Baird's counterexample: seven states, exact updates, a step size to choose. */
+// Baird's counterexample (1995): seven states, all rewards 0, every transition to the seventh; expected updates, no noise.
 
-import { Chart } from "./chart.js";
-import { element, newId, short, whole } from "./dom.js";
-import { Prediction } from "./prediction.js";
+const FEATURES = Array.from({ length: 7 }, (_, state) =>
+  Array.from({ length: 8 }, (_, weight) => {
+    if (state === 6) return [0, 0, 0, 0, 0, 0, 1, 2][weight]; // v(s_7) = w_7 + 2 w_8
+    return weight === state ? 2 : weight === 7 ? 1 : 0; // v(s_i) = 2 w_i + w_8
+  }),
+);
 
-const PATH = 20; // step size times updates: a tenth of the step size runs ten times longer
-const POINTS = 200;
-const COLOURS = { "semi-gradient": "DQN", "residual gradient": "HSSAQ" }; // as in the chapter's figure
-
-const PRESET = {
-  question: "All rewards are 0, and so is the true value of every state. The semi-gradient diverges at a step size of 0.02. At a hundredth of it?",
-  choices: ["It diverges too, only later", "It converges: small steps are safe"],
-};
-
-/** Largest |v(s)| of any state along a run: [[updates, value], ...]. */
-function run(stepSize, residual) {
-  const updates = Math.round(PATH / stepSize);
-  const every = Math.max(1, Math.floor(updates / POINTS));
-  const baird = globalThis.hanqLab.createBaird({ stepSize, residual });
-  const points = [[0, baird.largest()]];
-  while (baird.updates < updates && Number.isFinite(baird.largest())) {
-    baird.step(every);
-    points.push([baird.updates, baird.largest()]);
-  }
-  return points;
-}
-
-export class Baird {
-  constructor() {
-    this.chart = new Chart({ title: "Largest |v(s)|", log: true, steps: "updates" });
-    this.prediction = new Prediction(PRESET);
-    this.status = element("p", { class: "hanq-lab-status", role: "status" }, "Nothing has been run yet.");
-    const id = newId("step");
-    // Step sizes 0.0002 to 0.2, in factors of 10^(1/4); 0.02 is the chapter's.
-    this.slider = element("input", { id, type: "range", min: -15, max: -3, step: 1, value: -7, oninput: () => this.show(false) });
-    this.output = element("output", { for: id });
-    const button = element("button", { type: "button", class: "hanq-lab-play", onclick: () => this.show(true) }, "Run");
-    this.root = element(
-      "section",
-      { class: "hanq-lab-card", "aria-label": "Laboratory: Baird's counterexample" },
-      element("h3", { class: "hanq-lab-title" }, "Baird's counterexample"),
-      this.prediction.root,
-      element("div", { class: "hanq-lab-buttons" }, element("span", {}, element("label", { for: id }, "Step size "), this.output), this.slider, button),
-      this.status,
-      element("div", { class: "hanq-lab-charts" }, this.chart.root),
-    );
-    this.show(false);
-  }
-
-  get stepSize() {
-    return Number((0.02 * 10 ** ((Number(this.slider.value) + 7) / 4)).toPrecision(3));
-  }
-
-  /** asked: by the button, after which the slider runs it at once. */
-  show(asked) {
-    this.ran ||= asked;
-    this.output.textContent = short(this.stepSize);
-    this.slider.setAttribute("aria-valuetext", short(this.stepSize));
-    const updates = Math.round(PATH / this.stepSize);
-    if (!this.ran) return this.chart.draw({ until: updates, series: [], ghosts: [] });
-    const palette = globalThis.hanqLabCurves.colours;
-    const series = Object.entries(COLOURS).map(([label, of]) => ({
-      label,
-      colour: `color-mix(in oklab, ${palette[of]}, white var(--hanq-lab-lighten))`,
-      dashed: label.startsWith("residual"),
-      points: run(this.stepSize, label.startsWith("residual")),
-    }));
-    this.chart.draw({ until: updates, series, ghosts: [] });
-    if (!asked) return;
-    const [first, last] = [series[0].points[0][1], series[0].points.at(-1)[1]];
-    const diverged = !(last < 10 * first);
-    const words = `At a step size of ${short(this.stepSize)} the semi-gradient's largest value went from ${short(first)} to ${short(last)} in ${whole(updates)} updates`;
-    const judged = this.stepSize <= 0.0002 * 1.01;
-    this.status.textContent = judged ? this.prediction.judge({ answer: diverged ? 0 : 1, words }) : `${words}. For the question, move the slider to 0.0002.`;
-  }
+/**
+ * The weights of the chapter on Q-learning before their first update. residual: whether the target is differentiated too.
+ * The true value of every state is 0.
+ */
+export function createBaird({ stepSize, discount = 0.99, residual = false }) {
+  const weights = Float64Array.of(1, 1, 1, 1, 1, 1, 10, 1);
+  const values = () => FEATURES.map((row) => row.reduce((sum, feature, i) => sum + feature * weights[i], 0));
+  return {
+    weights,
+    values,
+    updates: 0,
+    largest: () => Math.max(...values().map(Math.abs)),
+    step(n = 1) {
+      for (; n > 0; n--, this.updates++) {
+        const now = values(), errors = now.map((value) => value - discount * now[6]);
+        for (let i = 0; i < 8; i++) {
+          const slope = (row) => row[i] - (residual ? discount * FEATURES[6][i] : 0);
+          weights[i] -= (stepSize * FEATURES.reduce((sum, row, state) => sum + errors[state] * slope(row), 0)) / 7;
+        }
+      }
+    },
+  };
 }

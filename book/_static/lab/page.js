@@ -1,6 +1,6 @@
 /** The entry: every <div class="hanq-lab" data-preset="..."> of a page becomes a laboratory. */
 
-import { Baird } from "./baird.js";
+import { Baird } from "./counterexample.js";
 import { Corridor } from "./corridor.js";
 import { Laboratory } from "./laboratory.js";
 import { PRESETS } from "./presets.js";

@@ -1,0 +1,116 @@
+// One agent's gradient step: the losses, Adam and the hypergradient of hanq/reference.py.
+//
+// Sums are in double precision, the state between two steps is in single precision, as hanq keeps it.
+
+import { Branch } from "./network.js";
+import { fillIntegers, MINIBATCH } from "./generator.js";
+
+const BETA_1 = 0.9, BETA_2 = 0.999, EPSILON = 1e-8; // Adam's defaults, for weights and learning rate alike
+
+function inner(a, b) {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
+  return sum;
+}
+
+/** The mean squared Bellman error of a minibatch, with the predictor on Q(s, a) only: its gradients. */
+class Loss {
+  constructor(network, data, discount) {
+    Object.assign(this, { network, data, discount });
+    this.present = new Branch(network);
+    this.next = new Branch(network);
+    this.gradient = new Float64Array(network.size); // by the parameters of Q(s, a): the semi-gradient
+    this.nextGradient = new Float64Array(network.size); // by those of Q(s', a'): what the residual gradient adds
+    this.slopes = network.views(this.gradient);
+    this.nextSlopes = network.views(this.nextGradient);
+  }
+
+  /** Fill `gradient`, and `nextGradient` if `residual`, for the transitions at these indices. */
+  differentiate(params, nextParams, indices, residual) {
+    const { data, discount, present, next } = this, width = this.network.inputs;
+    this.gradient.fill(0);
+    this.nextGradient.fill(0);
+    present.load(params);
+    next.load(nextParams);
+    for (let row = 0; row < indices.length; row++) {
+      const i = indices[row], at = i * width, action = data.actions[i];
+      next.forward(data.nextObservations, at);
+      const best = next.best(), continues = data.terminated[i] ? 0 : discount;
+      present.forward(data.observations, at);
+      present.predict();
+      const error = present.scale * present.q[action] + present.bias - (data.rewards[i] + continues * next.q[best]);
+      const slope = (2 * error) / indices.length;
+      present.backward(data.observations, at, action, slope, true, this.slopes);
+      if (residual) next.backward(data.nextObservations, at, best, -continues * slope, false, this.nextSlopes);
+    }
+  }
+}
+
+/** Trains one network; settings: learningRate, hyperLr (kappa), targetRate (beta, 1 without a target network), discount, seed, batch. */
+export class Learner {
+  constructor(network, data, settings) {
+    Object.assign(this, { network, ...settings });
+    this.loss = new Loss(network, data, settings.discount);
+    this.indices = new Int32Array(settings.batch);
+    this.gradientStep = 0;
+    this.params = network.initialParameters(settings.seed); // theta and omega
+    this.targetParams = this.targetRate === 1 ? this.params : this.params.slice(); // theta bar
+    this.targetRest = new Float32Array(network.size); // what single precision leaves out of it
+    this.firstMoment = new Float32Array(network.size);
+    this.secondMoment = new Float32Array(network.size);
+    this.direction = new Float32Array(network.size); // the last step was -learningRate * direction
+    this.learningRate = Math.fround(this.learningRate); // alpha
+    this.hyperFirstMoment = 0;
+    this.hyperSecondMoment = 0;
+    this.size = data.size;
+  }
+
+  /** One gradient step: the rate moves first, by the new minibatch's gradient along the last direction, Eqs. (5) and (6). */
+  step() {
+    const { loss, params, targetParams, indices } = this, hypergradient = this.hyperLr > 0 && this.gradientStep > 0;
+    fillIntegers(indices, this.size, this.seed, MINIBATCH, this.gradientStep + 1);
+    if (hypergradient) {
+      loss.differentiate(params, params, indices, true);
+      this.hyperStep();
+    }
+    if (!hypergradient || targetParams !== params) loss.differentiate(params, targetParams, indices, false);
+    this.gradientStep++;
+    this.weightStep();
+    if (targetParams !== params) this.follow();
+  }
+
+  /** Move the learning rate against its hypergradient, Eqs. (5) and (7): Adam acts on its logarithm. */
+  hyperStep() {
+    const { loss, direction } = this, count = this.gradientStep;
+    const slope = -(inner(loss.gradient, direction) + inner(loss.nextGradient, direction)) * this.learningRate;
+    this.hyperFirstMoment = Math.fround(BETA_1 * this.hyperFirstMoment + (1 - BETA_1) * slope);
+    this.hyperSecondMoment = Math.fround(BETA_2 * this.hyperSecondMoment + (1 - BETA_2) * slope * slope);
+    const root = Math.sqrt(this.hyperSecondMoment / (1 - BETA_2 ** count));
+    const hyperDirection = this.hyperFirstMoment / (1 - BETA_1 ** count) / (root + EPSILON);
+    this.learningRate = Math.fround(this.learningRate * Math.exp(-this.hyperLr * hyperDirection));
+  }
+
+  /** Move the weights along the semi-gradient, Eq. (6), by Adam. */
+  weightStep() {
+    const { params, firstMoment, secondMoment, direction, learningRate } = this, { gradient } = this.loss;
+    const unbias1 = 1 / (1 - BETA_1 ** this.gradientStep), unbias2 = 1 / (1 - BETA_2 ** this.gradientStep);
+    for (let i = 0; i < params.length; i++) {
+      const slope = gradient[i];
+      firstMoment[i] = BETA_1 * firstMoment[i] + (1 - BETA_1) * slope;
+      secondMoment[i] = BETA_2 * secondMoment[i] + (1 - BETA_2) * slope * slope;
+      direction[i] = (firstMoment[i] * unbias1) / (Math.sqrt(secondMoment[i] * unbias2) + EPSILON);
+      params[i] -= learningRate * direction[i];
+    }
+  }
+
+  /** The target network's step, Eq. (2), and what rounding leaves out of it (Kahan, 1965). */
+  follow() {
+    const { params, targetParams, targetRest, targetRate } = this;
+    for (let i = 0; i < params.length; i++) {
+      const change = Math.fround(targetRate * (params[i] - targetParams[i] - targetRest[i]) + targetRest[i]);
+      const before = targetParams[i];
+      targetParams[i] = before + change;
+      targetRest[i] = change - (targetParams[i] - before);
+    }
+  }
+}

@@ -35,8 +35,8 @@ export class Laboratory {
     agent.settings = new Settings(start, name, () => this.changed());
     agent.pendulum = new Pendulum(name, { ended: () => this.session.playing && this.swing(agent), moved: (state) => agent.field.mark(state) });
     agent.field = new Field(name, () => this.drawMap(agent));
-    const below = element("button", { type: "button", onclick: () => this.swing(agent, [Math.PI, 0]) }, "Swing it from below");
-    agent.views = element("div", { class: "hanq-lab-views", role: "group", "aria-label": name }, agent.pendulum.root, agent.field.root, below);
+    agent.pendulum.root.append(element("button", { type: "button", onclick: () => this.swing(agent, [Math.PI, 0]) }, "Swing it from below"));
+    agent.views = element("div", { class: "hanq-lab-views", role: "group", "aria-label": name }, agent.pendulum.root, agent.field.root);
     return agent;
   }
 
@@ -210,6 +210,7 @@ export class Laboratory {
     };
     new IntersectionObserver(([entry]) => see(entry.isIntersecting)).observe(this.root);
     document.addEventListener("visibilitychange", () => see(!document.hidden));
+    if (this.preset.address) addEventListener("hashchange", () => (this.readAddress(), this.reset()));
   }
 
   // The address.
@@ -218,7 +219,7 @@ export class Laboratory {
     const words = new URLSearchParams(location.hash.slice(1));
     const found = ["", "b-"].map((prefix, i) => fromAddress(words, prefix, this.agents[i].settings));
     found.forEach((settings, i) => settings && this.agents[i].settings.set(settings));
-    this.agents[1].shown = this.secondField.checked = found[1] !== null;
+    this.agents[1].shown = this.secondField.checked = found[1] !== null; // the address says all, so a link without a second agent has none
     const seed = Number(words.get("seed") ?? NaN);
     if (Number.isInteger(seed) && seed >= 0 && seed <= 9999) this.seedField.value = seed;
     if (LENGTHS.includes(Number(words.get("steps")))) this.lengthField.value = words.get("steps");

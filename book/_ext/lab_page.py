@@ -1,4 +1,4 @@
-"""What the laboratory shows beside a live run: the committed curves, and the picture where no script runs.
+"""What the laboratory shows beside a live run, the committed curves, and the picture where no script runs.
 
 A page that is opened from a folder may fetch nothing, so the curves go into a plain script, `curves.js`. It is written
 into the site at every build, in the light environment that builds it, and never committed.
@@ -14,6 +14,7 @@ import numpy as np
 TOP = Path(__file__).parents[2]
 RESULTS = TOP / "book" / "results"
 FOLDERS = ("fig6b", "fig3a", "fig3b", "fig4a", "fig7", "table1", "table3", "table4", "table8")  # the first that has a setting counts
+SCRIPTS = ("curves.js", "engine.bundle.js", "page.bundle.js")  # of a page with a laboratory, in this order
 RESAMPLES = 10_000
 PREDICTORS = {"none": "none", "direct": "one number", "meta": "metapredictor"}
 NORMS = {"none": "none", "layer": "LayerNorm", "l2": "l2"}
@@ -24,7 +25,12 @@ OFFERED = {  # what the laboratory trains, beside the parts that its reader pick
     "hidden_layers": 1,
     "hidden_features": 128,
 }
-SCALING = {"none": {}, "direct": {"positive_scale": False, "predictor_bias": False}, "meta": {"positive_scale": True, "predictor_bias": True}}
+SCALING = {  # how each predictor makes a scale of what it learns
+    "none": {},
+    "direct": {"positive_scale": False, "predictor_bias": False},
+    "meta": {"positive_scale": True, "predictor_bias": True},
+}
+GRID = ("learning_rate", "hyper_lr", "target_rate", "discount", "weight_decay")
 
 
 def colours():
@@ -77,16 +83,17 @@ def read(path):
     """The curves of one result file, one for each learning rate; none if it is of another problem."""
     with h5py.File(path) as file:
         algorithm = json.loads(file.attrs["algorithm"])
-        numbers = {name: file[name][:].tolist() for name in ("learning_rate", "hyper_lr", "target_rate", "discount", "weight_decay")}
-        usual = numbers["discount"] == [0.99] and numbers["weight_decay"] == [0] and all(len(numbers[n]) == 1 for n in ("hyper_lr", "target_rate"))
-        from_everywhere = np.ravel(file.attrs.get("eval_velocity", 0)) == 8
-        if file.attrs["environment"] != "Pendulum" or not usual or not from_everywhere or not offered(algorithm):
+        numbers = {name: file[name][:].tolist() for name in GRID}
+        usual = numbers["discount"] == [0.99] and numbers["weight_decay"] == [0] and file.attrs["environment"] == "Pendulum"
+        from_everywhere = np.ravel(file.attrs.get("eval_velocity", 0)) == 8  # where evaluation starts, as in the laboratory
+        if not usual or not from_everywhere or not offered(algorithm):
             return
+        (hyper_lr,), (target_rate,) = numbers["hyper_lr"], numbers["target_rate"]
         scores = file["score"][:].astype(float)[:, 0, 0, 0, 0]  # (learning rates, seeds, steps)
         steps = file["gradient_step"][:].tolist()
         for rate, of_seeds in zip(numbers["learning_rate"], scores, strict=True):
             rounded = {name: np.round(values, 1).tolist() for name, values in interval(of_seeds).items()}
-            of = parts(algorithm, numbers["target_rate"][0], numbers["hyper_lr"][0])
+            of = parts(algorithm, target_rate, hyper_lr)
             yield {"result": f"{path.parent.name}/{path.stem}", "parts": of, "learningRate": rate, "steps": steps, **rounded}
 
 
@@ -99,29 +106,47 @@ def write(folder):
     (folder / "still.svg").write_text(still(shown["curves"], shown["colours"]))
 
 
+STILL = {"HANQ": ("fig6b/HANQ", 10**-1.5), "DQN": ("fig3a/DQN", 10**-2.5), "DQN, no target": ("fig3b/DQN", 10**-2.5)}
+FRAME = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 700 280" font-family="sans-serif" font-size="13" fill="#333">
+<rect width="700" height="280" fill="#fff"/>
+{}
+<text x="670" y="268" text-anchor="end">200,000 gradient steps</text>
+</svg>
+"""
+
+
 def still(found, colour_of):
-    """What stands on the page where no script runs: the committed scores of HANQ and of DQN, as a picture."""
-    shown = {"HANQ": ("fig6b/HANQ", 10**-1.5), "DQN": ("fig3a/DQN", 10**-2.5), "DQN, no target": ("fig3b/DQN", 10**-2.5)}
+    """The committed scores of STILL's settings, mean and interval, as a picture in SVG."""
     lines = []
-    for place, (name, (result, rate)) in enumerate(shown.items()):
+    for score in (0, 50, 100):
+        lines.append(f'<path d="M50 {250 - 2.2 * score}h620" stroke="#e0e0e0"/>')
+        lines.append(f'<text x="44" y="{254 - 2.2 * score}" text-anchor="end">{score}</text>')
+    for place, (name, (result, rate)) in enumerate(STILL.items()):
         curve = next(one for one in found if one["result"] == result and np.isclose(one["learningRate"], rate))
         x = 50 + np.array(curve["steps"]) / 200_000 * 620
-        upper, middle, lower = (np.array(curve[row]) * -2.2 + 250 for row in ("high", "mean", "low"))
-        band = " ".join(f"{a:.1f},{b:.1f}" for a, b in [*zip(x, upper, strict=True), *zip(x[::-1], lower[::-1], strict=True)])
-        line = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, middle, strict=True))
-        colour = colour_of[name]
-        lines += [f'<polygon points="{band}" fill="{colour}" opacity="0.18"/>', f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>']
-        lines += [f'<rect x="{60 + 130 * place}" y="262" width="14" height="4" fill="{colour}"/><text x="{80 + 130 * place}" y="268">{name}</text>']
-    axis = "".join(f'<path d="M50 {250 - 2.2 * y}h620" stroke="#e0e0e0"/><text x="44" y="{254 - 2.2 * y}" text-anchor="end">{y}</text>' for y in (0, 50, 100))
-    head = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 700 300" font-family="sans-serif" font-size="13" fill="#333">'
-    return f'{head}<rect width="700" height="300" fill="#fff"/>{axis}{"".join(lines)}<text x="670" y="268" text-anchor="end">200,000 gradient steps</text></svg>\n'
+        mean, low, high = (np.column_stack([x, 250 - 2.2 * np.array(curve[row])]) for row in ("mean", "low", "high"))
+        band, line = (" ".join(f"{a:.1f},{b:.1f}" for a, b in path) for path in ([*high, *low[::-1]], mean))
+        lines.append(f'<polygon points="{band}" fill="{colour_of[name]}" opacity="0.18"/>')
+        lines.append(f'<polyline points="{line}" fill="none" stroke="{colour_of[name]}" stroke-width="2"/>')
+        lines.append(f'<rect x="{60 + 130 * place}" y="262" width="14" height="4" fill="{colour_of[name]}"/>')
+        lines.append(f'<text x="{80 + 130 * place}" y="268">{name}</text>')
+    return FRAME.format("\n".join(lines))
 
 
-def finish(app, exception):
-    if exception is None and app.builder.format == "html":
+def add_scripts(app, pagename, templatename, context, doctree):
+    """Pages without a laboratory load nothing of it."""
+    if 'class="hanq-lab"' in context.get("body", ""):
+        app.add_css_file("lab/lab.css")
+        for script in SCRIPTS:
+            app.add_js_file(f"lab/{script}", loading_method="defer")
+
+
+def finish(app, error):
+    if error is None and app.builder.format == "html":
         write(Path(app.outdir) / "_static" / "lab")
 
 
 def setup(app):
+    app.connect("html-page-context", add_scripts)
     app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,8 +1,8 @@
-# make book: the site in _build/html. make test: everything that is promised. make faults: kills, full disks and bad input at full size.
+# make book: the site in _build/html. make lab: the laboratory's arithmetic, after a change of network.c. make test: everything that is promised. make faults: kills, full disks and bad input at full size.
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: book test faults lint notebooks clean
+.PHONY: book lab test faults lint notebooks clean
 
 .venv/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -18,6 +18,9 @@ BIN = .venv/bin
 
 book: .venv-book/installed
 	.venv-book/bin/jupyter-book build . -W --keep-going
+
+lab: .venv/installed
+	$(BIN)/python .ci/build_lab.py
 
 test: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --durations=15 --nbval book/ tests/

@@ -3,8 +3,9 @@
 import { collect } from "./collection.js";
 import { ENVIRONMENTS, PENDULUM_MAX_SPEED } from "./environments.js";
 import { bellmanError, meanReturn, rollout } from "./evaluation.js";
+import { LIMITS } from "./kernel.js";
 import { Learner } from "./learner.js";
-import { Branch, Network } from "./network.js";
+import { Network } from "./network.js";
 
 const EPISODES = 10; // of an evaluation
 const NORMS = ["none", "LayerNorm", "l2"];
@@ -48,7 +49,6 @@ function requireParts(algorithm) {
 class Agent {
   constructor(environment, network, learner, data) {
     Object.assign(this, { environment, network, learner, transitions: data });
-    this.branch = new Branch(network); // for everything but learning
   }
 
   get gradientStep() {
@@ -62,30 +62,26 @@ class Agent {
 
   /** Evaluation: score and return_ are means over ten greedy episodes, the others but learningRate over the offline data. */
   metrics() {
-    const { environment, learner, branch, gradientStep } = this;
-    branch.load(learner.params);
-    const return_ = meanReturn(environment, branch, learner.seed, gradientStep, EPISODES);
-    const means = bellmanError(branch, this.transitions, learner.discount);
+    const { environment, learner, gradientStep } = this;
+    const return_ = meanReturn(environment, learner.kernel, learner.seed, gradientStep, EPISODES);
+    const means = bellmanError(learner.kernel, this.transitions.size, learner.discount);
     return { gradientStep, score: environment.score(return_), return_, learningRate: learner.learningRate, ...means };
   }
 
   /** Q(s, a) of every action for an observation. */
   qValues(observation) {
-    this.seen(observation);
-    return Float32Array.from(this.branch.q);
+    return this.seen(observation).q.slice();
   }
 
   /** The predictor's scale for an observation; 1 without a predictor. */
   scaleAt(observation) {
-    this.seen(observation).predict();
-    return this.branch.scale;
+    return this.seen(observation).scale();
   }
 
   seen(observation) {
     requireThat(observation?.length === this.network.inputs, "observation", observation, `${this.network.inputs} numbers`);
-    this.branch.load(this.learner.params);
-    this.branch.forward(observation, 0);
-    return this.branch;
+    this.learner.kernel.see(observation);
+    return this.learner.kernel;
   }
 
   /** Parameters by name, each flat in hanq's order. */
@@ -101,8 +97,7 @@ class Agent {
       start = environment.start(learner.seed, this.gradientStep, start);
     }
     requireThat(start.length === environment.stateSize, "start", start, `a state of ${environment.stateSize} numbers`);
-    this.branch.load(learner.params);
-    return rollout(environment, this.branch, start);
+    return rollout(environment, learner.kernel, start);
   }
 
   /**
@@ -110,21 +105,20 @@ class Agent {
    * what: "maxQ", "action" (the greedy one's number), or "discount" (what the scale makes of it, discount / scale).
    */
   map(what, width, height) {
-    const { environment, learner, branch } = this;
+    const { environment, learner } = this, { kernel } = learner;
     const of = {
-      maxQ: () => branch.q[branch.best()],
-      action: () => branch.best(),
-      discount: () => (branch.predict(), learner.discount / branch.scale),
+      maxQ: () => kernel.q[kernel.best()],
+      action: () => kernel.best(),
+      discount: () => learner.discount / kernel.scale(),
     }[what];
     requireThat(of, "what", what, 'one of ["maxQ","action","discount"]');
     requireThat(environment.name === "Pendulum", "environment", environment.name, '"Pendulum" for a map');
     requireInteger("width", width, 1, 1000);
     requireInteger("height", height, 1, 1000);
-    branch.load(learner.params);
     return Float32Array.from({ length: width * height }, (_, i) => {
       const angle = (2 * (((i % width) + 0.5) / width) - 1) * Math.PI;
       const velocity = (1 - 2 * ((Math.floor(i / width) + 0.5) / height)) * PENDULUM_MAX_SPEED;
-      branch.forward(environment.observe([angle, velocity]), 0);
+      kernel.see(environment.observe([angle, velocity]));
       return of();
     });
   }
@@ -141,7 +135,7 @@ export function createAgent({ environment = "Pendulum", algorithm, learningRate,
   requireThat(Number.isFinite(learningRate) && learningRate > 0, "learningRate", learningRate, "a finite number above 0");
   requireThat(discount >= 0 && discount <= 1, "discount", discount, "a number from 0 to 1");
   const size = transitions ?? known.datasetSize;
-  const integers = { seed: [seed, 0, Number.MAX_SAFE_INTEGER], hidden: [hidden, 2, 1024], batch: [batch, 1, 4096], transitions: [size, 1, 2 ** 20] };
+  const integers = { seed: [seed, 0, Number.MAX_SAFE_INTEGER], hidden: [hidden, 2, LIMITS.features], batch: [batch, 1, 4096], transitions: [size, 1, 2 ** 20] };
   for (const [name, limits] of Object.entries(integers)) requireInteger(name, ...limits);
   const data = collect(known, seed, size), network = new Network(algorithm, known.observationSize, known.actionCount, hidden);
   const { hyperLr, targetRate } = algorithm;

@@ -1,9 +1,9 @@
 // One agent's gradient step: the losses, Adam and the hypergradient of hanq/reference.py.
 //
-// Sums are in double precision, the state between two steps is in single precision, as hanq keeps it.
+// The state between two steps is in single precision, as hanq keeps it; the kernel computes the gradients.
 
-import { Branch } from "./network.js";
 import { fillIntegers, MINIBATCH } from "./generator.js";
+import { Kernel } from "./kernel.js";
 
 const BETA_1 = 0.9, BETA_2 = 0.999, EPSILON = 1e-8; // Adam's defaults, for weights and learning rate alike
 
@@ -13,48 +13,16 @@ function inner(a, b) {
   return sum;
 }
 
-/** The mean squared Bellman error of a minibatch, with the predictor on Q(s, a) only: its gradients. */
-class Loss {
-  constructor(network, data, discount) {
-    Object.assign(this, { network, data, discount });
-    this.present = new Branch(network);
-    this.next = new Branch(network);
-    this.gradient = new Float64Array(network.size); // by the parameters of Q(s, a): the semi-gradient
-    this.nextGradient = new Float64Array(network.size); // by those of Q(s', a'): what the residual gradient adds
-    this.slopes = network.views(this.gradient);
-    this.nextSlopes = network.views(this.nextGradient);
-  }
-
-  /** Fill `gradient`, and `nextGradient` if `residual`, for the transitions at these indices. */
-  differentiate(params, nextParams, indices, residual) {
-    const { data, discount, present, next } = this, width = this.network.inputs;
-    this.gradient.fill(0);
-    this.nextGradient.fill(0);
-    present.load(params);
-    next.load(nextParams);
-    for (let row = 0; row < indices.length; row++) {
-      const i = indices[row], at = i * width, action = data.actions[i];
-      next.forward(data.nextObservations, at);
-      const best = next.best(), continues = data.terminated[i] ? 0 : discount;
-      present.forward(data.observations, at);
-      present.predict();
-      const error = present.scale * present.q[action] + present.bias - (data.rewards[i] + continues * next.q[best]);
-      const slope = (2 * error) / indices.length;
-      present.backward(data.observations, at, action, slope, true, this.slopes);
-      if (residual) next.backward(data.nextObservations, at, best, -continues * slope, false, this.nextSlopes);
-    }
-  }
-}
-
 /** Trains one network; settings: learningRate, hyperLr (kappa), targetRate (beta, 1 without a target network), discount, seed, batch. */
 export class Learner {
   constructor(network, data, settings) {
     Object.assign(this, { network, ...settings });
-    this.loss = new Loss(network, data, settings.discount);
-    this.indices = new Int32Array(settings.batch);
+    this.kernel = new Kernel(network, data, settings.batch);
     this.gradientStep = 0;
-    this.params = network.initialParameters(settings.seed); // theta and omega
-    this.targetParams = this.targetRate === 1 ? this.params : this.params.slice(); // theta bar
+    this.params = this.kernel.params; // theta and omega
+    this.params.set(network.initialParameters(settings.seed));
+    this.targetParams = this.targetRate === 1 ? this.params : this.kernel.targetParams; // theta bar
+    this.targetParams.set(this.params);
     this.targetRest = new Float32Array(network.size); // what single precision leaves out of it
     this.firstMoment = new Float32Array(network.size);
     this.secondMoment = new Float32Array(network.size);
@@ -67,13 +35,13 @@ export class Learner {
 
   /** One gradient step: the rate moves first, by the new minibatch's gradient along the last direction, Eqs. (5) and (6). */
   step() {
-    const { loss, params, targetParams, indices } = this, hypergradient = this.hyperLr > 0 && this.gradientStep > 0;
-    fillIntegers(indices, this.size, this.seed, MINIBATCH, this.gradientStep + 1);
+    const { kernel, params, targetParams, discount } = this, hypergradient = this.hyperLr > 0 && this.gradientStep > 0;
+    fillIntegers(kernel.indices, this.size, this.seed, MINIBATCH, this.gradientStep + 1);
     if (hypergradient) {
-      loss.differentiate(params, params, indices, true);
+      kernel.differentiate(params, discount, true);
       this.hyperStep();
     }
-    if (!hypergradient || targetParams !== params) loss.differentiate(params, targetParams, indices, false);
+    if (!hypergradient || targetParams !== params) kernel.differentiate(targetParams, discount, false); // else it is known
     this.gradientStep++;
     this.weightStep();
     if (targetParams !== params) this.follow();
@@ -81,8 +49,8 @@ export class Learner {
 
   /** Move the learning rate against its hypergradient, Eqs. (5) and (7): Adam acts on its logarithm. */
   hyperStep() {
-    const { loss, direction } = this, count = this.gradientStep;
-    const slope = -(inner(loss.gradient, direction) + inner(loss.nextGradient, direction)) * this.learningRate;
+    const { gradient, nextGradient } = this.kernel, { direction } = this, count = this.gradientStep;
+    const slope = -(inner(gradient, direction) + inner(nextGradient, direction)) * this.learningRate;
     this.hyperFirstMoment = Math.fround(BETA_1 * this.hyperFirstMoment + (1 - BETA_1) * slope);
     this.hyperSecondMoment = Math.fround(BETA_2 * this.hyperSecondMoment + (1 - BETA_2) * slope * slope);
     const root = Math.sqrt(this.hyperSecondMoment / (1 - BETA_2 ** count));
@@ -92,7 +60,7 @@ export class Learner {
 
   /** Move the weights along the semi-gradient, Eq. (6), by Adam. */
   weightStep() {
-    const { params, firstMoment, secondMoment, direction, learningRate } = this, { gradient } = this.loss;
+    const { params, firstMoment, secondMoment, direction, learningRate } = this, { gradient } = this.kernel;
     const unbias1 = 1 / (1 - BETA_1 ** this.gradientStep), unbias2 = 1 / (1 - BETA_2 ** this.gradientStep);
     for (let i = 0; i < params.length; i++) {
       const slope = gradient[i];

@@ -105,6 +105,15 @@ def test_hanq_at_seed_3_passes_a_score_of_80_within_2000_steps(visit):
     assert found[-1]["scale"] > 1.05 and found[-1]["learningRate"] < 10**-1.5
 
 
+def test_dqn_collapses_without_its_target_network_and_not_with_it(visit):
+    page = visit("one", "#algorithm=DQN&lr=-2.5&b-algorithm=DQN%2C+no+target&b-lr=-2&seed=3&steps=20000")
+    kept, lost = ([point for point in one if point["gradientStep"] > 18_000] for one in train(page))
+    scores = [sum(point["score"] for point in one) / len(one) for one in (kept, lost)]
+    assert scores[0] > 80 and scores[1] < 20
+    assert kept[-1]["bellmanError"] < 100 and lost[-1]["bellmanError"] > 1e6
+    assert status(page).startswith("Step 20,000: DQN scores ") and "; DQN, no target scores " in status(page)
+
+
 def test_an_address_sets_everything_and_gives_the_same_run_again(visit):
     page = visit("one", "#seed=3")
     page.get_by_label("Algorithm", exact=True).first.select_option("SSAQ")

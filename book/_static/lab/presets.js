@@ -34,11 +34,11 @@ const endsLower = (measure, differ) => (agents) => {
   return { answer: equal ? 2 : lower(ends), words: words.join("; ") };
 };
 
-/** Which agent's score is higher, averaged over the run. */
-const averagesHigher = (agents) => {
-  const means = agents.map(({ points }) => -points.reduce((sum, { score }) => sum + score, 0) / points.length);
-  const words = agents.map(({ label }, i) => `${label} scored ${short(-means[i])} on average`);
-  return { answer: lower(means), words: words.join("; ") };
+/** Which agent's score is higher, averaged over the run; less than `margin` apart counts as equal. */
+const averagesHigher = (margin) => (agents) => {
+  const means = agents.map(({ points }) => points.reduce((sum, { score }) => sum + score, 0) / points.length);
+  const words = agents.map(({ label }, i) => `${label} scored ${short(means[i])} on average`);
+  return { answer: Math.abs(means[0] - means[1]) < margin ? 2 : means[0] > means[1] ? 0 : 1, words: words.join("; ") };
 };
 
 /**
@@ -68,22 +68,22 @@ export const PRESETS = {
   collapse: {
     title: "With and without a target network",
     question: "The same DQN twice, on the same data: with a target network and without. Which averages the higher score?",
-    choices: ["With", "Without", "No difference"],
+    choices: ["With", "Without", "Less than 5 points apart"],
     agents: [["DQN", -2.5], ["DQN, no target", -2.5]],
     until: 20_000,
     charts: ["score", "bellmanError"],
     views: false,
-    verdict: averagesHigher,
+    verdict: averagesHigher(5),
   },
   asymmetry: {
     title: "One number on one side",
     question: "Neither has a target network. SSAQ multiplies Q(s, a) by one learned number. Which averages the higher score?",
-    choices: ["SSAQ", "DQN, no target", "No difference"],
+    choices: ["SSAQ", "DQN, no target", "Less than 5 points apart"],
     agents: [["SSAQ", -2.5], ["DQN, no target", -2.5]],
     until: 10_000,
     charts: ["score", "scale"],
     views: false,
-    verdict: averagesHigher,
+    verdict: averagesHigher(5),
   },
   normalization: {
     title: "With and without LayerNorm",

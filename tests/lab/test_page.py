@@ -267,7 +267,7 @@ def test_every_control_has_a_name_and_play_works_by_keyboard(visit):
 def test_without_motion_the_pendulum_is_a_picture(visit):
     page = visit("one", "#algorithm=HANQ&lr=-1.5&seed=3&steps=2000", reduced_motion="reduce")
     train(page)
-    page.get_by_role("button", name="Swing it from below").first.click()
+    page.get_by_role("button", name="From below").first.click()
     page.wait_for_function("document.querySelector('.hanq-lab-pendulum').getAttribute('aria-label').includes('upright')")
     assert not page.evaluate("document.querySelector('.hanq-lab').hanqLab.agents[0].pendulum.moving")
 

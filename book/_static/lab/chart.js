@@ -33,7 +33,7 @@ export class Chart {
     Object.assign(this, { title, range, log, marks, steps });
     this.picture = drawn("svg", { role: "img" });
     this.readout = element("span", { class: "hanq-lab-readout" });
-    this.root = element("figure", { class: "hanq-lab-chart" }, element("figcaption", {}, element("b", {}, title), " ", this.readout), this.picture);
+    this.root = element("div", { class: "hanq-lab-chart" }, element("div", { class: "hanq-lab-caption" }, element("b", {}, title), " ", this.readout), this.picture);
     this.content = { until: 1, series: [], ghosts: [] };
     this.at = null; // the step under the pointer
     this.picture.addEventListener("pointermove", (event) => this.point(event.offsetX));

@@ -35,7 +35,7 @@ export class Laboratory {
     agent.settings = new Settings(start, name, () => this.changed());
     agent.pendulum = new Pendulum(name, { ended: () => this.session.playing && this.swing(agent), moved: (state) => agent.field.mark(state) });
     agent.field = new Field(name, () => this.drawMap(agent));
-    agent.pendulum.root.append(element("button", { type: "button", onclick: () => this.swing(agent, [Math.PI, 0]) }, "Swing it from below"));
+    agent.pendulum.root.append(element("button", { type: "button", onclick: () => this.swing(agent, [Math.PI, 0]) }, "From below"));
     agent.views = element("div", { class: "hanq-lab-views", role: "group", "aria-label": name }, agent.pendulum.root, agent.field.root);
     return agent;
   }
@@ -173,6 +173,7 @@ export class Laboratory {
 
   update() {
     this.draw();
+    if (!this.session.playing) this.say(this.standing());
     if (!this.preset.views) return;
     for (const agent of this.shown) {
       this.drawMap(agent);
@@ -182,10 +183,14 @@ export class Laboratory {
 
   stopped(finished) {
     this.playButton.textContent = finished ? "Again" : "Play";
-    const agents = this.described;
-    const now = agents.map(({ label, points }) => (points.length ? `${label} scores ${short(points.at(-1).score)}` : `${label} has made no step`));
-    const where = `Step ${whole(this.session.steps)}: ${now.join("; ")}.`;
-    this.say(finished && this.prediction?.verdict ? `${this.prediction.judge(this.prediction.verdict(agents))} ${where}` : where);
+    const judged = finished && this.prediction ? `${this.prediction.judge(this.preset.verdict(this.described))} ` : "";
+    this.say(judged + this.standing());
+  }
+
+  /** How far the agents are. */
+  standing() {
+    const now = this.described.map(({ label, points }) => (points.length ? `${label} scores ${short(points.at(-1).score)}` : `${label} has not been evaluated`));
+    return `Step ${whole(this.session.steps)}: ${now.join("; ")}.`;
   }
 
   drawMap(agent) {

@@ -3,9 +3,8 @@
 import { element, newId } from "./dom.js";
 
 export class Prediction {
-  /** preset: {question, choices}, and a verdict where the answer comes from a run of agents. */
-  constructor({ question, choices, verdict }) {
-    Object.assign(this, { choices, verdict });
+  constructor({ question, choices }) {
+    this.choices = choices;
     const name = newId("choice");
     this.fields = choices.map((choice, value) => element("input", { type: "radio", name, value, id: newId("answer") }));
     const rows = choices.map((choice, i) => element("span", {}, this.fields[i], element("label", { for: this.fields[i].id }, ` ${choice}`)));

@@ -33,7 +33,7 @@ export class Pendulum {
     this.canvas = element("canvas", { class: "hanq-lab-pendulum", role: "img", "aria-label": `${name}'s pendulum` });
     this.note = element("span", { class: "hanq-lab-small" });
     this.title = element("b", {}, name);
-    this.root = element("figure", {}, element("figcaption", {}, this.title, element("br"), this.note), this.canvas);
+    this.root = element("div", {}, element("div", { class: "hanq-lab-caption" }, this.title, element("br"), this.note), this.canvas);
   }
 
   /** name: of the agent that swings it. */
@@ -120,8 +120,8 @@ export class Field {
     this.choice = element("select", { id, onchange: changed }, ...options);
     this.canvas = element("canvas", { class: "hanq-lab-map", role: "img", "aria-label": `${name}'s map, not drawn yet` });
     this.legend = element("div", { class: "hanq-lab-small" });
-    const axes = element("div", { class: "hanq-lab-small" }, "Across: angle from −π to π, upright in the middle. Upwards: speed from −8 to 8.");
-    this.root = element("figure", {}, element("figcaption", {}, element("b", {}, element("label", { for: id }, "Map of")), element("br"), this.choice), this.canvas, this.legend, axes);
+    const axes = element("div", { class: "hanq-lab-small" }, "angle →, upright in the middle; speed ↑");
+    this.root = element("div", {}, element("div", { class: "hanq-lab-caption" }, element("b", {}, element("label", { for: id }, "Map of")), element("br"), this.choice), this.canvas, this.legend, axes);
   }
 
   /** What to ask the worker for. */

@@ -5,6 +5,7 @@ into the site at every build, in the light environment that builds it, and never
 """
 
 import ast
+import base64
 import json
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 
 TOP = Path(__file__).parents[2]
 RESULTS = TOP / "book" / "results"
-FOLDERS = ("fig6b", "fig3a", "fig3b", "fig4a", "fig7", "table1", "table3", "table4", "table8")  # the first that has a setting counts
+FOLDERS = ("fig6b", "fig3a", "fig3b", "fig4a", "fig7", "table1", "table3", "table4", "table8")  # of a setting that was trained twice the first counts
 SCRIPTS = ("curves.js", "engine.bundle.js", "page.bundle.js")  # of a page with a laboratory, in this order
 RESAMPLES = 10_000
 PREDICTORS = {"none": "none", "direct": "one number", "meta": "metapredictor"}
@@ -68,15 +69,12 @@ def parts(algorithm, target_rate, hyper_lr):
 
 
 def curves(results=RESULTS, folders=FOLDERS):
-    """Every committed curve on Pendulum that a reader can repeat: a list of {result, parts, learningRate, steps, mean, low, high}."""
-    found = {}
-    for folder in folders:
-        for path in sorted((results / folder).glob("*.nc")):
-            if not path.stem.endswith("-tuning"):
-                for curve in read(path):
-                    setting = json.dumps([curve["parts"], curve["learningRate"]])
-                    found.setdefault(setting, curve)
-    return list(found.values())
+    """Every committed curve on Pendulum that a reader can repeat, in the order of the folders.
+
+    A list of {result, parts, learningRate, steps, mean, low, high, seeds}; seeds: (seeds, steps), whole points.
+    """
+    paths = [path for folder in folders for path in sorted((results / folder).glob("*.nc")) if not path.stem.endswith("-tuning")]
+    return [curve for path in paths for curve in read(path)]
 
 
 def read(path):
@@ -94,16 +92,19 @@ def read(path):
         for rate, of_seeds in zip(numbers["learning_rate"], scores, strict=True):
             rounded = {name: np.round(values, 1).tolist() for name, values in interval(of_seeds).items()}
             of = parts(algorithm, target_rate, hyper_lr)
-            yield {"result": f"{path.parent.name}/{path.stem}", "parts": of, "learningRate": rate, "steps": steps, **rounded}
+            seeds = np.clip(np.rint(of_seeds), -128, 127).astype(np.int8)
+            yield {"result": f"{path.parent.name}/{path.stem}", "parts": of, "learningRate": rate, "steps": steps, **rounded, "seeds": seeds}
 
 
 def write(folder):
-    """Write `curves.js` and `still.svg` into a folder of the site."""
+    """Write `curves.js`, `seeds.js` and `still.svg` into a folder of the site; seeds are a byte a score, in base64, curve by curve."""
     folder.mkdir(parents=True, exist_ok=True)
-    shown = {"curves": curves(), "colours": colours()}
-    text = json.dumps(shown, separators=(",", ":"), allow_nan=False)
-    (folder / "curves.js").write_text(f"globalThis.hanqLabCurves = {text};\n")
-    (folder / "still.svg").write_text(still(shown["curves"], shown["colours"]))
+    found = curves()
+    seeds = [base64.b64encode(curve.pop("seeds").tobytes()).decode() for curve in found]
+    for name, value in (("hanqLabCurves", {"curves": found, "colours": colours()}), ("hanqLabSeeds", seeds)):
+        text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+        (folder / f"{name.removeprefix('hanqLab').lower()}.js").write_text(f"globalThis.{name} = {text};\n")
+    (folder / "still.svg").write_text(still(found, colours()))
 
 
 STILL = {"HANQ": ("fig6b/HANQ", 10**-1.5), "DQN": ("fig3a/DQN", 10**-2.5), "DQN, no target": ("fig3b/DQN", 10**-2.5)}

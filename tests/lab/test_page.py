@@ -17,7 +17,7 @@ if CHROMIUM is None:
 
 BOOK = Path(__file__).parents[2] / "book"
 LAB, LAB_PAGE = (runpy.run_path(BOOK / "_ext" / f"{name}.py") for name in ("lab", "lab_page"))
-PRESETS = ("laboratory", "race", "collapse", "asymmetry", "normalization", "hypergradients", "baird", "corridor")
+PRESETS = ("laboratory", "race", "collapse", "asymmetry", "normalization", "hypergradients", "baird", "corridor", "evidence")
 HEAD = """<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>Laboratory</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="../_static/lab/lab.css"></head>
 <body style="background: {background}; margin: 16px"><h1>Laboratory</h1>{body}{scripts}</body></html>"""
@@ -203,6 +203,50 @@ def test_the_corridor_turns_left_where_the_chapter_says(visit):
         assert f"goes {way}" in page.locator("[data-preset=corridor] .hanq-lab-status").inner_text()
 
 
+def test_the_committed_curves_are_shown_seed_by_seed(visit):
+    page = visit("light", "#result=fig4a/SSANQ")
+    card = page.locator("[data-preset=evidence]")
+    card.get_by_text("Averaged over training, seed 3 scores").wait_for()
+    assert card.get_by_label("Algorithm", exact=True).evaluate("one => one.selectedOptions[0].text") == "SSANQ"
+    curve = next(one for one in LAB_PAGE["curves"](folders=["fig3a"]) if one["result"] == "fig3a/SSAQ" and one["learningRate"] == 1e-4)
+    card.get_by_label("Algorithm", exact=True).select_option("predictor one number; norm none; β = 0.001; fixed, κ = 0")
+    card.get_by_label("Learning rate", exact=True).press("Home")
+    card.get_by_label("Seed", exact=True).fill("7")
+    shown = card.locator(".hanq-lab-status").inner_text()
+    assert f"seed 7 scores {curve['seeds'][7].mean():.3g}, " in shown
+    assert f"Seeds below 50: {(curve['seeds'].mean(1) < 50).sum()} of 30" in shown
+    assert card.locator("path.faint").count() == 30
+
+
+LEDGER = """<div class="hanq-lab" data-preset="ledger"></div><p><strong>Table 1, Pendulum</strong></p><table><thead><tr><th></th>
+<th>the paper's</th><th>overlap</th><th>file</th></tr></thead><tbody>
+<tr><td>DQN</td><td>72.4 (61.0 to 82.5)</td><td>yes</td><td><code>none/such.nc</code></td></tr>
+<tr><td>HANQ</td><td>100.1 (98.0 to 102.2)</td><td>no</td><td><code>fig6b/HANQ.nc</code></td></tr>
+<tr><td>SSAQ</td><td>-3.5 (-4.0 to -3.0)</td><td>no</td><td><code>fig3b/SSAQ.nc</code></td></tr></tbody></table>
+<table><tr><td>another</td></tr></table>"""
+
+
+def test_the_ledger_sorts_filters_and_links_to_curves(site, visit):
+    (site / "ledger.html").write_text((site / "one.html").read_text().replace("<h1>Laboratory</h1>", LEDGER))
+    page = visit("ledger")
+    card = page.locator("[data-preset=ledger]")
+
+    def first_cells():
+        return card.locator("tbody tr:visible td:nth-child(2)").all_inner_texts()
+
+    assert page.locator("table").count() == 2 and first_cells() == ["DQN", "HANQ", "SSAQ"]
+    for wanted in (["SSAQ", "DQN", "HANQ"], ["HANQ", "DQN", "SSAQ"]):
+        card.get_by_role("button", name="the paper's").click()
+        assert first_cells() == wanted
+    assert card.locator("th[aria-sort=descending]").inner_text().startswith("the paper's")
+    card.get_by_label("Intervals overlap", exact=True).select_option("no")
+    assert first_cells() == ["HANQ", "SSAQ"]
+    card.get_by_label("Search", exact=True).fill("ssaq table")
+    assert first_cells() == ["SSAQ"] and status(page, "ledger") == "1 of 3 rows."
+    links = card.locator("a").evaluate_all("all => all.map((one) => one.hash)")
+    assert sorted(links) == ["#result=fig3b%2FSSAQ", "#result=fig6b%2FHANQ"]  # the third file is not among the curves
+
+
 @pytest.mark.parametrize("width", [320, 390, 768])
 def test_no_width_scrolls_sideways(visit, width):
     page = visit("light", viewport={"width": width, "height": 800})
@@ -232,10 +276,12 @@ CONTRAST = """() => {
     const [a, b] = [luminance(rgb(colour)), luminance(ground(node))].sort((a, b) => b - a);
     return (a + 0.05) / (b + 0.05);
   };
-  const texts = [...document.querySelectorAll('.hanq-lab-card *')].filter((node) => [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim()));
+  const written = (node) => [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
+  const colour = (node) => getComputedStyle(node)[node instanceof SVGElement ? 'fill' : 'color'];
+  const texts = [...document.querySelectorAll('.hanq-lab-card *')].filter(written);
   const lines = [...document.querySelectorAll('.hanq-lab-card .ghost')];
   return {
-    texts: texts.map((node) => [node.textContent.slice(0, 30), ratio(node instanceof SVGElement ? getComputedStyle(node).fill : getComputedStyle(node).color, node)]),
+    texts: texts.map((node) => [node.textContent.slice(0, 30), ratio(colour(node), node)]),
     lines: lines.map((node) => [node.getAttribute('style'), ratio(getComputedStyle(node).stroke, node)]),
   };
 }"""
@@ -248,7 +294,8 @@ def test_text_and_lines_stand_out_from_their_ground(visit, theme):
     found = page.evaluate(CONTRAST)
     assert len(found["texts"]) > 100 and len(found["lines"]) > 5
     assert [one for one in found["texts"] if one[1] < 4.5] == []
-    assert [one for one in found["lines"] if one[1] < (3 if theme == "dark" else 2)] == []  # the book's own colours on white: orange has 2.2
+    least = 3 if theme == "dark" else 2  # on white the lines have the figures' own colours, of which orange has 2.2
+    assert [one for one in found["lines"] if one[1] < least] == []
 
 
 def test_every_control_has_a_name_and_play_works_by_keyboard(visit):

@@ -42,6 +42,16 @@ export const sameParts = (a, b) => NAMES_OF_PARTS.every((part) => a[part] === b[
 /** The name of an algorithm, or null where the book has none for these parts. */
 export const nameOf = (parts) => Object.entries(named()).find(([, other]) => sameParts(parts, other))?.[0] ?? null;
 
+/** An algorithm in words: its name, or its parts. */
+export function describe(parts) {
+  const name = nameOf(parts);
+  if (name) return name;
+  const chosen = Object.entries(CHOICES).map(([part, choices]) => [part, choices.find(([value]) => value === parts[part])?.[1] ?? parts[part]]);
+  const words = Object.fromEntries(chosen);
+  const norms = counts(parts, "predictorNorm") ? `norms ${words.mainNorm} and, for the predictor, ${words.predictorNorm}` : `norm ${words.mainNorm}`;
+  return `predictor ${words.predictor}; ${norms}; ${words.targetRate}; ${words.hyperLr}`;
+}
+
 /** How an algorithm is called in the charts: its name, or that it is the reader's own. */
 export const title = (parts) => nameOf(parts) ?? "Your algorithm";
 

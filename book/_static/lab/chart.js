@@ -41,7 +41,10 @@ export class Chart {
     new ResizeObserver(() => this.render()).observe(this.root);
   }
 
-  /** series: [{label, colour, dashed, points: [[step, value], ...]}]; ghosts: [{label, colour, steps, mean, low, high}]. */
+  /**
+   * series: [{label, colour, dashed, points: [[step, value], ...]}]; ghosts: [{colour, steps, mean, low, high}];
+   * faint: {colour, lines: [points, ...]}, lines in the background that have no name.
+   */
   draw(content) {
     this.content = content;
     this.render();
@@ -70,7 +73,7 @@ export class Chart {
     this.width = this.picture.clientWidth || 320;
     this.height = this.picture.clientHeight || 160;
     const [low, high] = this.limits();
-    const { until, series, ghosts } = this.content;
+    const { until, series, ghosts, faint } = this.content;
     const [right, bottom] = [this.width - MARGIN.right, this.height - MARGIN.bottom];
     const x = (step) => MARGIN.left + (step / until) * (right - MARGIN.left);
     const y = (value) => {
@@ -78,6 +81,8 @@ export class Chart {
       return bottom - ((Math.min(Math.max(place, low), high) - low) / (high - low)) * (bottom - MARGIN.top);
     };
     const parts = [...this.axes(x, y, low, high, bottom, right), ...ghosts.flatMap((ghost) => shade(ghost, until, x, y))];
+    const crowd = faint?.lines.map((points) => drawn("path", { d: path(points, x, y, this.log), style: `stroke: ${faint.colour}`, class: "faint" }));
+    parts.push(...(crowd ?? []));
     for (const { colour, dashed, points } of series) {
       parts.push(drawn("path", { d: path(points, x, y, this.log), style: `stroke: ${colour}`, class: "line", "stroke-dasharray": dashed ? "6 4" : null }));
       const last = points.at(-1);

@@ -26,7 +26,7 @@ function run(stepSize, residual) {
   return points;
 }
 
-export class Baird {
+export class Counterexample {
   constructor() {
     this.chart = new Chart({ title: "Largest |v(s)|", log: true, steps: "updates" });
     this.prediction = new Prediction(PRESET);

@@ -1,20 +1,22 @@
 /** The entry: every <div class="hanq-lab" data-preset="..."> of a page becomes a laboratory. */
 
-import { Baird } from "./counterexample.js";
 import { Corridor } from "./corridor.js";
+import { Counterexample } from "./counterexample.js";
+import { Evidence } from "./evidence.js";
 import { Laboratory } from "./laboratory.js";
+import { Ledger } from "./ledger.js";
 import { PRESETS } from "./presets.js";
+
+const OTHERS = { baird: Counterexample, corridor: Corridor, evidence: Evidence, ledger: Ledger };
 
 function mount(root) {
   const preset = root.dataset.preset ?? "laboratory";
-  const parts = { baird: () => new Baird(), corridor: () => new Corridor() }[preset] ?? (() => new Laboratory(PRESETS[preset], preset));
-  if (!(preset in PRESETS) && preset !== "baird" && preset !== "corridor") {
-    console.error(`data-preset="${preset}" is unknown: use one of baird, corridor, ${Object.keys(PRESETS).join(", ")}`);
-    return; // the still picture stays
+  if (!(preset in PRESETS) && !(preset in OTHERS)) {
+    console.error(`data-preset="${preset}" is unknown: use one of ${Object.keys({ ...PRESETS, ...OTHERS }).join(", ")}`);
+    return; // what stands in the page for readers without JavaScript stays
   }
-  const made = parts();
-  root.replaceChildren(made.root);
-  root.hanqLab = made;
+  root.hanqLab = preset in PRESETS ? new Laboratory(PRESETS[preset], preset) : new OTHERS[preset]();
+  root.replaceChildren(root.hanqLab.root);
 }
 
 const mountAll = () => document.querySelectorAll(".hanq-lab").forEach(mount);

@@ -42,7 +42,8 @@ function requireParts(algorithm) {
     requireThat(allowed.includes(algorithm[name]), name, algorithm[name], `one of ${JSON.stringify(allowed)}`);
   }
   const { targetRate, hyperLr } = algorithm;
-  requireThat(targetRate === null || (targetRate > 0 && targetRate <= 1), "targetRate", targetRate, "null, or a number above 0 and at most 1");
+  const isRate = targetRate === null || (targetRate > 0 && targetRate <= 1);
+  requireThat(isRate, "targetRate", targetRate, "null, or a number above 0 and at most 1");
   requireThat(Number.isFinite(hyperLr) && hyperLr >= 0, "hyperLr", hyperLr, "a finite number of at least 0");
 }
 
@@ -128,15 +129,18 @@ class Agent {
  * An agent before its first step. algorithm: the parts of one of ALGORITHMS, or others of the same form. transitions: how many
  * there are to learn from. The same settings give the agent of hanq.train(...) on hanq.collect(environment, [seed]).
  */
-export function createAgent({ environment = "Pendulum", algorithm, learningRate, seed, hidden = 128, batch = 128, transitions, discount = 0.99 }) {
+export function createAgent(settings) {
+  const { environment = "Pendulum", algorithm, learningRate, seed, hidden = 128, batch = 128, transitions, discount = 0.99 } = settings;
   const known = Object.hasOwn(ENVIRONMENTS, environment) ? ENVIRONMENTS[environment] : null;
   requireThat(known, "environment", environment, `one of ${JSON.stringify(Object.keys(ENVIRONMENTS))}`);
   requireParts(algorithm);
   requireThat(Number.isFinite(learningRate) && learningRate > 0, "learningRate", learningRate, "a finite number above 0");
   requireThat(discount >= 0 && discount <= 1, "discount", discount, "a number from 0 to 1");
   const size = transitions ?? known.datasetSize;
-  const integers = { seed: [seed, 0, Number.MAX_SAFE_INTEGER], hidden: [hidden, 2, LIMITS.features], batch: [batch, 1, 4096], transitions: [size, 1, 2 ** 20] };
-  for (const [name, limits] of Object.entries(integers)) requireInteger(name, ...limits);
+  requireInteger("seed", seed, 0, Number.MAX_SAFE_INTEGER);
+  requireInteger("hidden", hidden, 2, LIMITS.features);
+  requireInteger("batch", batch, 1, 4096);
+  requireInteger("transitions", size, 1, 2 ** 20);
   const data = collect(known, seed, size), network = new Network(algorithm, known.observationSize, known.actionCount, hidden);
   const { hyperLr, targetRate } = algorithm;
   const learner = new Learner(network, data, { learningRate, hyperLr, targetRate: targetRate ?? 1, discount, seed, batch });

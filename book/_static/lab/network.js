@@ -56,6 +56,7 @@ export class Network {
 
   /** Parameters by name, each flat in hanq's order. */
   named(params) {
-    return Object.fromEntries(Object.keys(this.shapes).map((name) => [name, Float32Array.from(this.places(name), (place) => params[place])]));
+    const values = (name) => Float32Array.from(this.places(name), (place) => params[place]);
+    return Object.fromEntries(Object.keys(this.shapes).map((name) => [name, values(name)]));
   }
 }

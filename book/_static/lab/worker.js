@@ -76,7 +76,9 @@ export function serve(port) {
 
   function takeTurns() {
     scheduled = false;
-    for (const [id, trainee] of trainees) attempt(id, () => trainee.advance());
+    for (const [id, trainee] of trainees) {
+      if (!attempt(id, () => trainee.advance())) trainee.until = 0;
+    }
     schedule();
   }
 
@@ -86,12 +88,14 @@ export function serve(port) {
     setTimeout(takeTurns); // messages that have come are answered before it
   }
 
+  /** Whether the action went well; if not, the page is told what was wrong. */
   function attempt(id, action) {
     try {
       action();
+      return true;
     } catch (error) {
-      if (trainees.has(id)) trainees.get(id).until = 0;
       port.postMessage({ type: "error", id, message: error.message });
+      return false;
     }
   }
 

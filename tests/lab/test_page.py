@@ -136,6 +136,26 @@ def test_an_address_sets_everything_and_gives_the_same_run_again(visit):
         assert [{**point, "seconds": 0} for point in one] == [{**point, "seconds": 0} for point in other]
 
 
+def test_an_address_that_asks_for_something_unknown_says_so(visit):
+    page = visit("one", "#algorithm=HANK&lr=-1.7&seed=3&steps=2000")
+    said = "algorithm=HANK (now HANQ), lr=-1.7 (now -1.5)"
+    assert status(page) == f"The address asks for what the laboratory does not have: {said}."
+    page.evaluate("location.hash = 'algorithm=SSAQ&lr=-3&seed=5'")
+    page.wait_for_function("document.querySelector('select').value === 'SSAQ'")
+    assert status(page) == "Nothing has been trained yet." and page.get_by_label("Seed", exact=True).input_value() == "5"
+
+
+def test_an_unknown_preset_is_named_and_leaves_the_picture(site, browser):
+    unknown = (site / "one.html").read_text().replace('data-preset="laboratory"', 'data-preset="chess"')
+    (site / "unknown.html").write_text(unknown)
+    page, said = browser.new_page(), []
+    page.on("console", lambda message: said.append(message.text))
+    page.goto((site / "unknown.html").as_uri())
+    assert page.locator(".hanq-lab img").is_visible() and page.locator(".hanq-lab-card").count() == 0
+    assert said[0].startswith('data-preset="chess" is unknown: use one of laboratory, race, ')
+    page.close()
+
+
 def test_a_run_is_paused_goes_on_makes_single_steps_and_is_forgotten(visit):
     page = visit("one", "#algorithm=HANQ&lr=-1.5&seed=3&steps=20000")
     page.get_by_role("button", name="Play").click()

@@ -1,14 +1,14 @@
 /** One laboratory: its form, its run, and what is drawn of it. */
 
+import { LENGTHS, SEEDS, fromAddress, refused, toAddress } from "./address.js";
 import { colour, named, title } from "./algorithms.js";
 import { element, newId, short, whole } from "./dom.js";
 import { Measures } from "./measures.js";
 import { Prediction } from "./prediction.js";
 import { Session } from "./session.js";
-import { Settings, fromAddress, toAddress } from "./settings.js";
+import { Settings } from "./settings.js";
 import { Field, Pendulum } from "./views.js";
 
-const LENGTHS = [2_000, 20_000, 200_000];
 const POINTS = 100; // evaluations in a whole run
 const LETTERS = ["A", "B"];
 
@@ -25,7 +25,7 @@ export class Laboratory {
     this.agents = preset.agents.map(([algorithm, exponent], i) => this.newAgent({ parts: named()[algorithm], exponent }, i));
     this.build();
     if (preset.address) this.readAddress();
-    this.reset();
+    else this.reset();
     this.watch();
   }
 
@@ -81,7 +81,7 @@ export class Laboratory {
     this.playButton.classList.add("hanq-lab-play");
     const seed = newId("seed");
     const length = newId("length");
-    this.seedField = element("input", { id: seed, type: "number", min: 0, max: 9999, step: 1, value: 3, onchange: () => this.changed() });
+    this.seedField = element("input", { id: seed, type: "number", min: 0, max: SEEDS - 1, step: 1, value: 3, onchange: () => this.changed() });
     const options = LENGTHS.concat(LENGTHS.includes(this.until) ? [] : [this.until]).sort((a, b) => a - b);
     const values = options.map((value) => element("option", { value, selected: value === this.until }, whole(value)));
     this.lengthField = element("select", { id: length, onchange: () => this.changed() }, ...values);
@@ -153,7 +153,8 @@ export class Laboratory {
 
   reset() {
     this.until = Number(this.lengthField.value);
-    const seed = Math.max(0, Math.round(this.seedField.value) || 0);
+    const seed = Math.min(Math.max(0, Math.round(this.seedField.value) || 0), SEEDS - 1);
+    this.seedField.value = seed; // what is trained, whatever was typed
     const settings = this.shown.map(({ settings: { parts, exponent } }) => ({ environment: "Pendulum", algorithm: parts, learningRate: 10 ** exponent, seed }));
     this.session.reset(settings, this.until, this.until / POINTS);
     this.agents.forEach((agent) => agent.pendulum.stop());
@@ -215,25 +216,29 @@ export class Laboratory {
     };
     new IntersectionObserver(([entry]) => see(entry.isIntersecting)).observe(this.root);
     document.addEventListener("visibilitychange", () => see(!document.hidden));
-    if (this.preset.address) addEventListener("hashchange", () => (this.readAddress(), this.reset()));
+    if (this.preset.address) addEventListener("hashchange", () => this.readAddress());
   }
 
   // The address.
 
   readAddress() {
     const words = new URLSearchParams(location.hash.slice(1));
-    const found = ["", "b-"].map((prefix, i) => fromAddress(words, prefix, this.agents[i].settings));
-    found.forEach((settings, i) => settings && this.agents[i].settings.set(settings));
-    this.agents[1].shown = this.secondField.checked = found[1] !== null; // the address says all, so a link without a second agent has none
-    const seed = Number(words.get("seed") ?? NaN);
-    if (Number.isInteger(seed) && seed >= 0 && seed <= 9999) this.seedField.value = seed;
-    if (LENGTHS.includes(Number(words.get("steps")))) this.lengthField.value = words.get("steps");
+    const { agents, seed, steps } = fromAddress(words, this.agents.map(({ settings }) => settings));
+    agents.forEach((settings, i) => settings && this.agents[i].settings.set(settings));
+    this.agents[1].shown = this.secondField.checked = agents[1] !== null; // a link without a second agent has none
+    if (seed !== null) this.seedField.value = seed;
+    if (steps !== null) this.lengthField.value = steps;
+    this.reset();
+    const other = refused(words, this.address);
+    if (other) this.say(`The address asks for what the laboratory does not have: ${other}.`);
+  }
+
+  get address() {
+    return toAddress(this.shown.map(({ settings }) => settings), this.seedField.value, this.lengthField.value);
   }
 
   writeAddress() {
-    const words = this.shown.flatMap(({ settings }, i) => toAddress(settings, ["", "b-"][i]));
-    const all = new URLSearchParams([...words, ["seed", this.seedField.value], ["steps", this.lengthField.value]]);
-    history.replaceState(null, "", `#${all}`);
+    history.replaceState(null, "", `#${this.address}`);
   }
 
   async copyAddress() {

@@ -1,6 +1,6 @@
-/** The form in which a reader sets up one agent, and its settings as a part of the page's address. */
+/** The form in which a reader sets up one agent. */
 
-import { CHOICES, EXPONENTS, LABELS, bestRate, nameOf, named, sameParts } from "./algorithms.js";
+import { CHOICES, EXPONENTS, LABELS, bestRate, nameOf, named } from "./algorithms.js";
 import { element, newId, power, short } from "./dom.js";
 
 const OWN = "your own";
@@ -70,25 +70,4 @@ export class Settings {
     this.set({ parts: { ...this.parts, [part]: CHOICES[part][this.fields[part].value][0] }, exponent: this.exponent });
     this.changed();
   }
-}
-
-/** Settings as an address has them, after #: algorithm=HANQ&lr=-1.5, or part by part. prefix: of the second agent, "b-". */
-export function toAddress({ parts, exponent }, prefix) {
-  const name = nameOf(parts);
-  const words = name ? { algorithm: name } : Object.fromEntries(Object.keys(CHOICES).map((part) => [part, parts[part] ?? "none"]));
-  return Object.entries({ ...words, lr: exponent }).map(([word, value]) => [prefix + word, String(value)]);
-}
-
-/** The reverse: settings from an address's words, or null where it has none; what cannot be read keeps its value in `start`. */
-export function fromAddress(words, prefix, start) {
-  const names = ["algorithm", "lr", ...Object.keys(CHOICES)];
-  if (!names.some((name) => words.has(prefix + name))) return null;
-  const parts = { ...(named()[words.get(`${prefix}algorithm`)] ?? start.parts) };
-  for (const [part, choices] of Object.entries(CHOICES)) {
-    const found = choices.find(([value]) => String(value ?? "none") === words.get(prefix + part));
-    if (found) parts[part] = found[0];
-  }
-  const exponent = Number(words.get(`${prefix}lr`) ?? NaN);
-  const kept = sameParts(parts, start.parts) ? start.exponent : (bestRate(parts) ?? start.exponent);
-  return { parts, exponent: EXPONENTS.includes(exponent) ? exponent : kept };
 }

@@ -7,6 +7,7 @@ into the site at every build, in the light environment that builds it, and never
 import ast
 import base64
 import json
+from functools import cache
 from pathlib import Path
 
 import h5py
@@ -14,7 +15,7 @@ import numpy as np
 
 TOP = Path(__file__).parents[2]
 RESULTS = TOP / "book" / "results"
-FOLDERS = ("fig6b", "fig3a", "fig3b", "fig4a", "fig7", "table1", "table3", "table4", "table8")  # of a setting that was trained twice the first counts
+FOLDERS = ("fig6b", "fig3a", "fig3b", "fig4a", "fig7", "table1", "table3", "table4", "table8")  # the first run of a setting counts
 SCRIPTS = ("curves.js", "engine.bundle.js", "page.bundle.js")  # of a page with a laboratory, in this order
 RESAMPLES = 10_000
 PREDICTORS = {"none": "none", "direct": "one number", "meta": "metapredictor"}
@@ -42,11 +43,16 @@ def colours():
     raise ValueError("hanq/training/plots.py has no COLOURS")
 
 
-def interval(scores, resamples=RESAMPLES):
+@cache
+def resamples(seeds):
+    """How often each seed is drawn in each resample, as shares: (RESAMPLES, seeds)."""
+    return np.random.default_rng(0).multinomial(seeds, np.full(seeds, 1 / seeds), RESAMPLES) / seeds
+
+
+def interval(scores):
     """Mean over seeds and its 95% percentile bootstrap, each (steps,); scores: (seeds, steps)."""
-    seeds = len(scores)
-    drawn = np.random.default_rng(0).multinomial(seeds, np.full(seeds, 1 / seeds), resamples) / seeds
-    low, high = np.percentile(drawn @ scores, [2.5, 97.5], axis=0)
+    means = np.sort((resamples(len(scores)) @ scores).T)  # (steps, RESAMPLES)
+    low, high = np.percentile(means, [2.5, 97.5], axis=1)
     return {"mean": scores.mean(0), "low": low, "high": high}
 
 
@@ -93,7 +99,8 @@ def read(path):
             rounded = {name: np.round(values, 1).tolist() for name, values in interval(of_seeds).items()}
             of = parts(algorithm, target_rate, hyper_lr)
             seeds = np.clip(np.rint(of_seeds), -128, 127).astype(np.int8)
-            yield {"result": f"{path.parent.name}/{path.stem}", "parts": of, "learningRate": rate, "steps": steps, **rounded, "seeds": seeds}
+            result = f"{path.parent.name}/{path.stem}"
+            yield {"result": result, "parts": of, "learningRate": rate, "steps": steps, **rounded, "seeds": seeds}
 
 
 def write(folder):

@@ -157,12 +157,13 @@ def test_an_unknown_preset_is_named_and_leaves_the_picture(site, browser):
 
 
 def test_a_run_is_paused_goes_on_makes_single_steps_and_is_forgotten(visit):
-    page = visit("one", "#algorithm=HANQ&lr=-1.5&seed=3&steps=20000")
+    page = visit("one", "#algorithm=HANQ&lr=-1.5&seed=3&steps=200000")
     page.get_by_role("button", name="Play").click()
-    page.wait_for_function("document.querySelector('.hanq-lab').hanqLab.session.steps >= 200")
+    page.wait_for_function("document.querySelector('.hanq-lab').hanqLab.session.steps >= 2000", timeout=SECONDS)
     page.get_by_role("button", name="Pause").click()
-    page.wait_for_timeout(300)
+    page.wait_for_timeout(500)
     before = points(page)[0][-1]["gradientStep"]
+    assert before % 2000  # at once, not at the next evaluation
     page.wait_for_timeout(500)
     assert points(page)[0][-1]["gradientStep"] == before
     page.get_by_role("button", name="One step").click()
@@ -216,11 +217,13 @@ def test_the_semi_gradient_diverges_at_a_small_step_too(visit):
 
 
 def test_the_corridor_turns_left_where_the_chapter_says(visit):
-    page = visit("light")
-    slider = page.locator("[data-preset=corridor]").get_by_label("Scale ω", exact=True)
-    for scale, way in (("1", "right"), ("1.2", "right"), ("1.3", "left")):
-        slider.fill(scale)
-        assert f"goes {way}" in page.locator("[data-preset=corridor] .hanq-lab-status").inner_text()
+    corridor = visit("light").locator("[data-preset=corridor]")
+    for scale, way in ((1, "right"), (1.2, "right"), (1.3, "left")):
+        corridor.get_by_label("Scale ω", exact=True).fill(str(scale))
+        assert f"goes {way}" in corridor.locator(".hanq-lab-status").inner_text()
+        near, far = 1 / scale, 2 * (0.99 / scale) ** 3 / scale  # as in the chapter: three steps, then a reward of 2
+        first_state = corridor.locator("svg text").all_text_contents()[:3]
+        assert first_state == ["→" if way == "right" else "←", f"{near:.2f}", f"{far:.2f}"]
 
 
 def test_the_committed_curves_are_shown_seed_by_seed(visit):
@@ -331,11 +334,25 @@ def test_every_control_has_a_name_and_play_works_by_keyboard(visit):
     assert not page.evaluate("document.querySelector('.hanq-lab').hanqLab.session.playing")
 
 
+SWUNG = "document.querySelector('.hanq-lab-pendulum').getAttribute('aria-label').includes('upright')"
+
+
+def test_an_agent_can_be_swung_and_mapped_before_it_is_trained_and_is_forgotten_with_its_pictures(visit):
+    page = visit("one", "#algorithm=HANQ&lr=-1.5&seed=3")
+    page.get_by_role("button", name="From below").first.click()
+    page.get_by_label("Map of", exact=True).first.select_option("action")
+    page.wait_for_function(SWUNG)
+    page.wait_for_function("document.querySelector('.hanq-lab-map').getAttribute('aria-label').includes('0 in ')")
+    assert points(page) == [[]] and page.evaluate("document.querySelector('.hanq-lab').hanqLab.agents[0].pendulum.moving")
+    page.get_by_role("button", name="Reset").click()
+    assert page.locator(".hanq-lab-pendulum").first.get_attribute("aria-label") == "HANQ's pendulum, not swung yet"
+    assert page.locator(".hanq-lab-map").first.get_attribute("aria-label") == "HANQ's map, not drawn yet"
+
+
 def test_without_motion_the_pendulum_is_a_picture(visit):
     page = visit("one", "#algorithm=HANQ&lr=-1.5&seed=3&steps=2000", reduced_motion="reduce")
     train(page)
-    page.get_by_role("button", name="From below").first.click()
-    page.wait_for_function("document.querySelector('.hanq-lab-pendulum').getAttribute('aria-label').includes('upright')")
+    page.wait_for_function(SWUNG)
     assert not page.evaluate("document.querySelector('.hanq-lab').hanqLab.agents[0].pendulum.moving")
 
 

@@ -18,7 +18,7 @@ export class Corridor {
   constructor() {
     const id = newId("scale");
     this.slider = element("input", { id, type: "range", min: 1, max: 1.6, step: 0.01, value: 1, oninput: () => this.show() });
-    this.output = element("output", { for: id });
+    this.output = element("output", { for: id, "aria-live": "off" });
     this.picture = drawn("svg", { role: "img", viewBox: "0 0 560 120", class: "hanq-lab-corridor" });
     this.words = element("p", { class: "hanq-lab-status" });
     this.root = element(

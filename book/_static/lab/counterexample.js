@@ -34,7 +34,7 @@ export class Counterexample {
     const id = newId("step");
     // Step sizes 0.0002 to 0.2, in factors of 10^(1/4); 0.02 is the chapter's.
     this.slider = element("input", { id, type: "range", min: -15, max: -3, step: 1, value: -7, oninput: () => this.show(false) });
-    this.output = element("output", { for: id });
+    this.output = element("output", { for: id, "aria-live": "off" });
     const button = element("button", { type: "button", class: "hanq-lab-play", onclick: () => this.show(true) }, "Run");
     this.root = element(
       "section",

@@ -70,7 +70,7 @@ export class Evidence {
   slider(name, text) {
     const id = newId(name);
     this[name] = element("input", { id, type: "range", min: 0, step: 1, oninput: () => this.show() });
-    this[`${name}Text`] = element("output", { for: id });
+    this[`${name}Text`] = element("output", { for: id, "aria-live": "off" });
     return element("div", {}, element("label", { for: id }, text), this[`${name}Text`], this[name]);
   }
 

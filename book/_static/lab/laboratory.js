@@ -130,7 +130,8 @@ export class Laboratory {
       agent.settings.root.hidden = agent.views.hidden = !agent.shown;
       agent.settings.swatch.style.background = colour(agent.settings.parts);
       agent.views.style.setProperty("--hanq-lab-agent", colour(agent.settings.parts));
-      agent.pendulum.rename(agent.shown ? this.label(agent) : "");
+      agent.pendulum.clear(this.label(agent));
+      agent.field.clear(this.label(agent));
     }
     this.draw();
   }
@@ -157,7 +158,6 @@ export class Laboratory {
     this.seedField.value = seed; // what is trained, whatever was typed
     const settings = this.shown.map(({ settings: { parts, exponent } }) => ({ environment: "Pendulum", algorithm: parts, learningRate: 10 ** exponent, seed }));
     this.session.reset(settings, this.until, this.until / POINTS);
-    this.agents.forEach((agent) => agent.pendulum.stop());
     this.playButton.textContent = "Play";
     this.say("Nothing has been trained yet.");
     this.refresh();

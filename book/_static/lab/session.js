@@ -67,9 +67,10 @@ export class Session {
     return id;
   }
 
-  /** Ask for a map or a rollout of an agent that has been created; the answer comes to `on`. */
+  /** Ask for a map or a rollout of an agent, trained or not; the answer comes to `on`. */
   ask(agent, message) {
-    if (agent.id) this.send({ ...message, id: agent.id });
+    agent.id ??= this.create(agent.settings);
+    this.send({ ...message, id: agent.id });
   }
 
   send(message) {

@@ -28,7 +28,7 @@ export class Settings {
   rateField() {
     const id = newId("rate");
     this.fields.rate = element("input", { id, type: "range", min: 0, max: EXPONENTS.length - 1, step: 1, oninput: () => this.chooseRate() });
-    this.rateText = element("output", { for: id });
+    this.rateText = element("output", { for: id, "aria-live": "off" });
     return element("div", {}, element("label", { for: id }, "Learning rate "), this.rateText, this.fields.rate);
   }
 

@@ -30,17 +30,20 @@ export class Pendulum {
   /** ended: called when an episode has been shown. moved: called with each state on the way. */
   constructor(name, { ended, moved }) {
     Object.assign(this, { name, ended, moved, episode: null, frame: 0, timer: null });
-    this.canvas = element("canvas", { class: "hanq-lab-pendulum", role: "img", "aria-label": `${name}'s pendulum` });
+    this.canvas = element("canvas", { class: "hanq-lab-pendulum", role: "img" });
     this.note = element("span", { class: "hanq-lab-small" });
     this.title = element("b", {}, name);
     this.root = element("div", {}, element("div", { class: "hanq-lab-caption" }, this.title, element("br"), this.note), this.canvas);
   }
 
-  /** name: of the agent that swings it. */
-  rename(name) {
+  /** Nothing to show yet. name: of the agent that swings it from now on. */
+  clear(name) {
+    this.stop();
     this.name = name;
     this.title.textContent = `${name}'s pendulum`;
     this.note.textContent = "not swung yet";
+    this.canvas.width = 0;
+    this.canvas.setAttribute("aria-label", `${name}'s pendulum, not swung yet`);
   }
 
   /** Show one greedy episode; without motion, as one picture of its last five seconds. */
@@ -51,13 +54,9 @@ export class Pendulum {
     const words = `score ${short(episode.score)}; upright ${Math.round(100 * up)}% of its last 2 seconds`;
     this.canvas.setAttribute("aria-label", `${this.name}'s pendulum in one greedy episode: ${words}`);
     this.note.textContent = words;
-    if (calm.matches) {
-      this.draw(episode.states.length - 1, 100);
-      this.ended();
-    } else {
-      this.frame = 0;
-      this.timer = setInterval(() => this.next(), STEP_MS);
-    }
+    this.frame = 0;
+    if (calm.matches) this.draw(episode.states.length - 1, 100);
+    else this.timer = setInterval(() => this.next(), STEP_MS);
   }
 
   next() {
@@ -114,14 +113,22 @@ export class Pendulum {
 export class Field {
   /** changed: called when the reader wants another map. */
   constructor(name, changed) {
-    Object.assign(this, { name, values: null, state: null });
+    Object.assign(this, { name, image: null, state: null });
     const id = newId("map");
     const options = Object.entries(MAPS).map(([what, text]) => element("option", { value: what }, text));
     this.choice = element("select", { id, onchange: changed }, ...options);
-    this.canvas = element("canvas", { class: "hanq-lab-map", role: "img", "aria-label": `${name}'s map, not drawn yet` });
+    this.canvas = element("canvas", { class: "hanq-lab-map", role: "img" });
     this.legend = element("div", { class: "hanq-lab-small" });
     const axes = element("div", { class: "hanq-lab-small" }, "angle →, upright in the middle; speed ↑");
     this.root = element("div", {}, element("div", { class: "hanq-lab-caption" }, element("b", {}, element("label", { for: id }, "Map of")), element("br"), this.choice), this.canvas, this.legend, axes);
+  }
+
+  /** Nothing to show yet. name: of the agent whose map it is from now on. */
+  clear(name) {
+    Object.assign(this, { name, image: null, state: null });
+    this.canvas.width = 0;
+    this.canvas.setAttribute("aria-label", `${name}'s map, not drawn yet`);
+    this.legend.replaceChildren();
   }
 
   /** What to ask the worker for. */

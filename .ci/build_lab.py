@@ -30,4 +30,4 @@ def product():
 
 
 if __name__ == "__main__":
-    PRODUCT.write_text(product())
+    PRODUCT.write_text(product(), encoding="utf-8")

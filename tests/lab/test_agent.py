@@ -5,6 +5,7 @@ import json
 import re
 import runpy
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -106,6 +107,10 @@ send({ type: "run", id: "a", until: 60, every: 20 });
 send({ type: "run", id: "b", until: 1e9, every: 1e8 });
 send({ type: "fly", id: "a" });
 send({ type: "map", id: "nobody" });
+send({ type: "run", id: "a", until: 60, every: 0 });
+send({ type: "create", id: "gone", settings });
+send({ type: "remove", id: "gone" });
+send({ type: "pause", id: "gone" });
 const waiting = setInterval(() => {
   if (!messages.some(({ id, gradientStep }) => id === "a" && gradientStep === 60)) return;
   clearInterval(waiting);
@@ -125,7 +130,7 @@ def assert_served(messages):
     assert metrics[-1]["seconds"] > 0 and {"score", "scale", "learningRate", "bellmanError", "qMean"} <= metrics[-1].keys()
     first, last = of("b", "metrics")
     assert first["gradientStep"] == 0 and 0 < last["gradientStep"] < 1e9 and not last["running"]  # paused: nothing after it
-    assert [one["message"].split("=")[0] for one in messages if one["type"] == "error"] == ["seed", "type", "id"]
+    assert [one["message"].split("=")[0] for one in messages if one["type"] == "error"] == ["seed", "type", "id", "every", "id"]
     (map_,), (rollout,) = of("a", "map"), of("a", "rollout")
     assert len(map_["values"]) == 30 and set(map_["values"]) <= {0, 1, 2} and map_["gradientStep"] == 60
     assert len(rollout["states"]) == 201 and rollout["gradientStep"] == 60
@@ -137,8 +142,10 @@ def test_a_worker_trains_by_turns_reports_pauses_and_answers():
 
 
 @needs_node
-def test_the_script_of_the_site_is_all_of_the_engine_and_its_worker_in_one():
-    script = runpy.run_path(str(BOOK / "_ext" / "lab.py"))["script"]("engine")
+def test_the_script_of_the_site_is_all_of_the_engine_and_its_worker_in_one(tmp_path):
+    site = SimpleNamespace(builder=SimpleNamespace(format="html"), outdir=tmp_path)
+    runpy.run_path(str(BOOK / "_ext" / "lab.py"))["write"](site, None)
+    script = (tmp_path / "_static" / "lab" / "engine.bundle.js").read_text()
     assert not re.search(r"^\s*(import|export)\b", script, re.MULTILINE)
     program = f"""
         import {{ runInThisContext }} from "node:vm";

@@ -178,6 +178,18 @@ def test_an_agent_that_diverged_is_scored_as_in_hanq():
     assert 8 <= ours["return_"] <= 11 and ours["bellmanError"] is None  # always pushing left; JSON has no NaN
 
 
+def test_an_agent_takes_action_0_where_a_q_value_is_not_finite_as_in_hanq():
+    actions = node("""
+        import { ALGORITHMS, createAgent } from "lab/agent.js";
+        const agent = createAgent({ algorithm: ALGORITHMS.DQN, learningRate: 0.01, seed: 0, transitions: 10 });
+        const episodes = [1e6, Infinity, NaN].map((value) => {
+          agent.learner.params[agent.network.starts["head.bias"] + 1] = value;
+          return [agent.rollout(0).actions, Array.from(agent.map("action", 2, 2))].flat();
+        });
+        console.log(JSON.stringify(episodes.map((actions) => [...new Set(actions)])));""")
+    assert actions == [[1], [0], [0]]
+
+
 def test_random_words_are_those_of_hanq_bit_for_bit():
     counters = np.random.default_rng(0).integers(0, 2**40, (500, 4)).tolist() + [[0, 0, 0, 0], [2**53 - 1] * 4]
     bits, numbers, indices = node(f"""

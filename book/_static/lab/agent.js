@@ -2,7 +2,7 @@
 
 import { collect } from "./collection.js";
 import { ENVIRONMENTS, PENDULUM_MAX_SPEED } from "./environments.js";
-import { bellmanError, meanReturn, rollout } from "./evaluation.js";
+import { bellmanError, greedy, meanReturn, rollout } from "./evaluation.js";
 import { LIMITS } from "./kernel.js";
 import { Learner } from "./learner.js";
 import { Network } from "./network.js";
@@ -29,7 +29,8 @@ export const ALGORITHMS = {
 export const LEARNING_RATES = [-1, -1.5, -2, -2.5, -3, -3.5, -4].map((power) => 10 ** power);
 
 function requireThat(holds, name, value, allowed) {
-  if (!holds) throw new Error(`${name}=${JSON.stringify(value)} is not allowed: use ${allowed}`);
+  const shown = typeof value === "number" ? value : JSON.stringify(value); // JSON has no NaN
+  if (!holds) throw new Error(`${name}=${shown} is not allowed: use ${allowed}`);
 }
 
 function requireInteger(name, value, least, most) {
@@ -97,7 +98,7 @@ class Agent {
       requireInteger("start", start, 0, 2 ** 32);
       start = environment.start(learner.seed, this.gradientStep, start);
     }
-    requireThat(start.length === environment.stateSize, "start", start, `a state of ${environment.stateSize} numbers`);
+    requireThat(start?.length === environment.stateSize, "start", start, `a state of ${environment.stateSize} numbers`);
     return rollout(environment, learner.kernel, start);
   }
 
@@ -109,7 +110,7 @@ class Agent {
     const { environment, learner } = this, { kernel } = learner;
     const of = {
       maxQ: () => kernel.q[kernel.best()],
-      action: () => kernel.best(),
+      action: () => greedy(kernel),
       discount: () => learner.discount / kernel.scale(),
     }[what];
     requireThat(of, "what", what, 'one of ["maxQ","action","discount"]');

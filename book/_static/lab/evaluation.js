@@ -1,7 +1,7 @@
 // How good an agent is now, as hanq/engines/evaluation.py measures it: greedy returns, Bellman error, scale.
 
 /** The greedy action for what the kernel has seen; 0 where a Q-value is not finite. */
-function greedy(kernel) {
+export function greedy(kernel) {
   return kernel.q.every(Number.isFinite) ? kernel.best() : 0;
 }
 

@@ -10,8 +10,16 @@ export const LIMITS = { features: 1024, actions: 8 }; // of network.c
 
 let compiled = null; // once, whoever needs it first
 
+function compile() {
+  try {
+    return new WebAssembly.Module(Uint8Array.from(atob(NETWORK_WASM), (character) => character.charCodeAt(0)));
+  } catch (error) {
+    throw new Error("this browser has no WebAssembly with vectors (SIMD): use one of 2023 or later", { cause: error });
+  }
+}
+
 function instantiate() {
-  compiled ??= new WebAssembly.Module(Uint8Array.from(atob(NETWORK_WASM), (character) => character.charCodeAt(0)));
+  compiled ??= compile();
   return new WebAssembly.Instance(compiled, { math: { exp: Math.exp } }).exports;
 }
 
@@ -29,25 +37,28 @@ function allocate(program, sizes) {
   return Object.fromEntries(Object.entries(sizes).map(view));
 }
 
+/** What network.c calls its layout, in its order. */
+function layoutOf({ algorithm, inputs, actions, features, starts }) {
+  const norms = [algorithm.mainNorm, algorithm.predictorNorm].map((norm) => NORMS.indexOf(norm));
+  const structure = [inputs, actions, features, PREDICTORS.indexOf(algorithm.predictor), ...norms, Number(algorithm.normFirst)];
+  return structure.concat(PLACES.flatMap((layer) => [starts[`${layer}.weight`] ?? -1, starts[`${layer}.bias`] ?? -1]));
+}
+
 export class Kernel {
   /** data: of `collect`, which is copied; batch: how many transitions a gradient step takes. */
   constructor(network, data, batch) {
-    const { algorithm, inputs, actions, features, size, starts } = network, program = instantiate();
-    const parameters = { params: [Float32Array, size], targetParams: [Float32Array, size] };
-    const gradients = { gradient: [Float32Array, size], nextGradient: [Float32Array, size], indices: [Int32Array, batch] };
-    const arrays = Object.entries(data).filter(([, value]) => ArrayBuffer.isView(value));
-    const transitions = Object.fromEntries(arrays.map(([name, array]) => [name, [array.constructor, array.length]]));
-    const observation = { observation: [Float32Array, inputs] };
-    Object.assign(this, allocate(program, { ...parameters, ...gradients, ...transitions, ...observation }));
-    for (const [name, array] of arrays) this[name].set(array);
-    Object.assign(this, { program, inputs });
-    const structure = [inputs, actions, features, PREDICTORS.indexOf(algorithm.predictor), NORMS.indexOf(algorithm.mainNorm)];
-    structure.push(NORMS.indexOf(algorithm.predictorNorm), Number(algorithm.normFirst));
-    for (const layer of PLACES) structure.push(starts[`${layer}.weight`] ?? -1, starts[`${layer}.bias`] ?? -1);
-    new Int32Array(program.memory.buffer, program.layout.value, structure.length).set(structure);
+    const program = instantiate(), { inputs, actions, size } = network, vector = [Float32Array, size];
+    const state = { params: vector, targetParams: vector, gradient: vector, nextGradient: vector };
+    const logged = Object.entries(data).filter(([, value]) => ArrayBuffer.isView(value));
+    const transitions = Object.fromEntries(logged.map(([name, array]) => [name, [array.constructor, array.length]]));
+    const seen = { indices: [Int32Array, batch], observation: [Float32Array, inputs] };
+    Object.assign(this, { program, inputs }, allocate(program, { ...state, ...transitions, ...seen }));
+    for (const [name, array] of logged) this[name].set(array);
+    const layout = layoutOf(network), { buffer } = program.memory;
+    new Int32Array(buffer, program.layout.value, layout.length).set(layout);
     program.prepare();
-    this.prediction = new Float32Array(program.memory.buffer, program.present.value, 2); // scale and bias
-    this.q = new Float32Array(program.memory.buffer, program.present.value + this.prediction.byteLength, actions);
+    this.prediction = new Float32Array(buffer, program.present.value, 2); // scale and bias, and after them
+    this.q = new Float32Array(buffer, program.present.value + this.prediction.byteLength, actions);
   }
 
   /** Q(s, a) of every action into `q`, for the row of `observations` or of `nextObservations`, or for `observation` (row 0). */

@@ -1,6 +1,6 @@
-// One agent's gradient step: the losses, Adam and the hypergradient of hanq/reference.py.
+// One agent's gradient step, as in hanq/reference.py: Adam, the hypergradient and the target network. The kernel has the loss.
 //
-// The state between two steps is in single precision, as hanq keeps it; the kernel computes the gradients.
+// The state between two steps is in single precision, as hanq keeps it.
 
 import { fillIntegers, MINIBATCH } from "./generator.js";
 import { Kernel } from "./kernel.js";

@@ -6,7 +6,7 @@
 
 import { createAgent } from "./agent.js";
 
-const SLICE = 25; // milliseconds of one agent's steps, after which the next has its turn
+const SLICE = 25; // milliseconds after which the next agent has its turn
 
 /** One agent, and how far it is to run; `post` sends a message with its id. */
 class Trainee {
@@ -24,19 +24,14 @@ class Trainee {
     return this.agent.gradientStep < this.until;
   }
 
-  /** Gradient steps until the slice is over, and metrics where they are due. */
+  /** Gradient steps, and metrics where they are due, until the slice is over. */
   advance() {
     const start = performance.now();
-    let reported = 0;
-    while (this.running && performance.now() - start < SLICE + reported) {
+    while (this.running && performance.now() - start < SLICE) {
       const before = performance.now();
       this.agent.step();
-      const after = performance.now();
-      this.seconds += (after - before) / 1000;
-      if (this.agent.gradientStep % this.every === 0 || !this.running) {
-        this.report();
-        reported += performance.now() - after;
-      }
+      this.seconds += (performance.now() - before) / 1000;
+      if (this.agent.gradientStep % this.every === 0 || !this.running) this.report();
     }
   }
 

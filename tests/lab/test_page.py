@@ -345,8 +345,8 @@ def test_an_agent_can_be_swung_and_mapped_before_it_is_trained_and_is_forgotten_
     page.wait_for_function("document.querySelector('.hanq-lab-map').getAttribute('aria-label').includes('0 in ')")
     assert points(page) == [[]] and page.evaluate("document.querySelector('.hanq-lab').hanqLab.agents[0].pendulum.moving")
     page.get_by_role("button", name="Reset").click()
-    assert page.locator(".hanq-lab-pendulum").first.get_attribute("aria-label") == "HANQ's pendulum, not swung yet"
-    assert page.locator(".hanq-lab-map").first.get_attribute("aria-label") == "HANQ's map, not drawn yet"
+    assert page.locator(".hanq-lab-pendulum").first.get_attribute("aria-label") == "Pendulum of HANQ, not swung yet"
+    assert page.locator(".hanq-lab-map").first.get_attribute("aria-label") == "Map of HANQ, not drawn yet"
 
 
 def test_without_motion_the_pendulum_is_a_picture(visit):

@@ -110,9 +110,9 @@ export class Chart {
   describe() {
     const { series } = this.content;
     const shown = series.filter(({ points }) => points.length).map((one) => ({ ...one, now: this.at === null ? one.points.at(-1) : nearest(one.points, this.at) }));
-    const values = shown.map(({ label: name, colour, now }) => [element("i", { style: `background: ${colour}` }), `${name} ${short(now[1])} `]);
+    const values = shown.map(({ label: name, colour, now }) => element("span", {}, element("i", { style: `background: ${colour}` }), `${name} ${short(now[1])}`));
     const step = shown.length ? ` at ${whole(shown[0].now[0])}` : "";
-    this.readout.replaceChildren(...values.flat(), ...(this.at === null ? [] : [step]));
+    this.readout.replaceChildren(...values, ...(this.at === null ? [] : [step]));
     const words = shown.map(({ label: name, now }) => `${name}: ${short(now[1])} at step ${whole(now[0])}`).join("; ");
     this.picture.setAttribute("aria-label", `${this.title} over ${this.steps}. ${words || "Nothing has been trained yet."}`);
   }

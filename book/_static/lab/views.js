@@ -40,10 +40,10 @@ export class Pendulum {
   clear(name) {
     this.stop();
     this.name = name;
-    this.title.textContent = `${name}'s pendulum`;
+    this.title.textContent = `Pendulum of ${name}`;
     this.note.textContent = "not swung yet";
     this.canvas.width = 0;
-    this.canvas.setAttribute("aria-label", `${name}'s pendulum, not swung yet`);
+    this.canvas.setAttribute("aria-label", `Pendulum of ${name}, not swung yet`);
   }
 
   /** Show one greedy episode; without motion, as one picture of its last five seconds. */
@@ -51,9 +51,9 @@ export class Pendulum {
     this.stop();
     this.episode = episode;
     const up = episode.states.slice(-40).filter(([angle]) => Math.cos(angle) > Math.cos(0.5)).length / 40;
-    const words = `score ${short(episode.score)}; upright ${Math.round(100 * up)}% of its last 2 seconds`;
-    this.canvas.setAttribute("aria-label", `${this.name}'s pendulum in one greedy episode: ${words}`);
-    this.note.textContent = words;
+    const [score, share] = [short(episode.score), Math.round(100 * up)];
+    this.canvas.setAttribute("aria-label", `Pendulum of ${this.name} in one greedy episode: score ${score}; upright in ${share}% of its last 2 seconds`);
+    this.note.textContent = `score ${score}; in the end ${share}% upright`;
     this.frame = 0;
     if (calm.matches) this.draw(episode.states.length - 1, 100);
     else this.timer = setInterval(() => this.next(), STEP_MS);
@@ -127,7 +127,7 @@ export class Field {
   clear(name) {
     Object.assign(this, { name, image: null, state: null });
     this.canvas.width = 0;
-    this.canvas.setAttribute("aria-label", `${name}'s map, not drawn yet`);
+    this.canvas.setAttribute("aria-label", `Map of ${name}, not drawn yet`);
     this.legend.replaceChildren();
   }
 
@@ -153,13 +153,13 @@ export class Field {
   explain(what, low, high, values) {
     const swatch = (background) => element("i", { style: `background: ${background}` });
     if (what === "action") {
-      this.legend.replaceChildren(swatch(TORQUES[0]), "−2 ↻ ", swatch(TORQUES[1]), "0 ", swatch(TORQUES[2]), "2 ↺");
+      this.legend.replaceChildren(swatch(TORQUES[0]), " −2 ↻ ", swatch(TORQUES[1]), " 0 ", swatch(TORQUES[2]), " 2 ↺");
       const share = (action) => Math.round((100 * values.filter((value) => value === action).length) / values.length);
-      this.canvas.setAttribute("aria-label", `${this.name}: ${MAPS[what]}; −2 in ${share(0)}% of the states, 0 in ${share(1)}%, 2 in ${share(2)}%`);
+      this.canvas.setAttribute("aria-label", `Map of ${this.name}: ${MAPS[what]}; −2 in ${share(0)}% of the states, 0 in ${share(1)}%, 2 in ${share(2)}%`);
     } else {
       const stops = VIRIDIS.map((rgb) => `rgb(${rgb})`).join(",");
       this.legend.replaceChildren(`${short(low)} `, element("i", { class: "ramp", style: `background: linear-gradient(90deg, ${stops})` }), ` ${short(high)}`);
-      this.canvas.setAttribute("aria-label", `${this.name}: ${MAPS[what]}, from ${short(low)} to ${short(high)}`);
+      this.canvas.setAttribute("aria-label", `Map of ${this.name}: ${MAPS[what]}, from ${short(low)} to ${short(high)}`);
     }
   }
 

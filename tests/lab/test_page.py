@@ -74,10 +74,11 @@ def visit(site, browser):
     assert errors == []
 
 
-def train(page, preset="laboratory"):
+def train(page, preset="laboratory", again=False):
     """Press Play, wait for the end, and return each agent's points."""
     card = page.locator(f"[data-preset={preset}]")
-    card.get_by_role("button", name="Play").click()
+    card.get_by_role("button", name="Again" if again else "Play").click()
+    card.get_by_role("button", name="Pause").wait_for()
     card.get_by_role("button", name="Again").wait_for(timeout=SECONDS)
     return points(page, preset)
 
@@ -185,6 +186,9 @@ def test_out_of_sight_nothing_trains_and_in_sight_it_goes_on(visit):
     before = points(page)[0][-1]["gradientStep"]
     page.wait_for_timeout(500)
     assert points(page)[0][-1]["gradientStep"] == before
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # a tab that comes back shows no more than before
+    page.wait_for_timeout(500)
+    assert points(page)[0][-1]["gradientStep"] == before
     page.evaluate("scrollTo(0, 0)")
     page.wait_for_function(f"document.querySelector('.hanq-lab').hanqLab.session.steps > {before}", timeout=SECONDS)
 
@@ -197,14 +201,32 @@ def test_one_laboratory_trains_at_a_time(visit):
         assert page.evaluate(playing) == [one == preset for one in PRESETS]
 
 
-def test_a_prediction_is_judged_by_the_run(visit):
+def test_a_prediction_is_judged_by_the_run_that_it_is_about(visit):
     page = visit("light")
     card = page.locator("[data-preset=collapse]")
-    card.get_by_label("Steps", exact=True).select_option("2000")
     card.get_by_label("With", exact=True).check()
     found = train(page, "collapse")
     means = [sum(point["score"] for point in one) / len(one) for one in found]
-    assert status(page, "collapse").startswith("As you said: With." if means[0] > means[1] else "Not this time. You said: With.")
+    assert means[0] > means[1] + 5 and status(page, "collapse").startswith("As you said: With. DQN scored ")
+    card.get_by_label("Without", exact=True).check()
+    train(page, "collapse", again=True)
+    assert status(page, "collapse").startswith("Not this time. You said: Without. DQN scored ")
+    card.get_by_label("Steps", exact=True).select_option("2000")
+    train(page, "collapse")
+    assert status(page, "collapse").startswith("The question is about other settings. Step 2,000")
+
+
+def test_a_failure_is_told_by_its_cause_and_ends_the_run(visit):
+    page = visit("one")
+    failing = """() => {
+      const text = 'let n = 0; onmessage = ({ data }) => postMessage({ type: "error", id: data.id, message: ["no SIMD", "unknown"][n++] })';
+      hanqLab.newWorker = () => new Worker(URL.createObjectURL(new Blob([text])));
+    }"""
+    page.evaluate(failing)
+    page.get_by_role("button", name="Play").click()
+    page.get_by_text("It went wrong: no SIMD").wait_for()
+    page.wait_for_timeout(300)
+    assert status(page) == "It went wrong: no SIMD" and page.get_by_role("button", name="Play").is_visible()
 
 
 def test_the_semi_gradient_diverges_at_a_small_step_too(visit):

@@ -1,8 +1,9 @@
 /** One laboratory: its form, its run, and what is drawn of it. */
 
-import { LENGTHS, SEEDS, fromAddress, refused, toAddress } from "./address.js";
-import { colour, named, title } from "./algorithms.js";
-import { element, newId, short, whole } from "./dom.js";
+import { fromAddress, refused, toAddress } from "./address.js";
+import { colour, named, sameParts, title } from "./algorithms.js";
+import { Controls } from "./controls.js";
+import { element, short, whole } from "./dom.js";
 import { Measures } from "./measures.js";
 import { Prediction } from "./prediction.js";
 import { Session } from "./session.js";
@@ -20,7 +21,7 @@ export class Laboratory {
       map: (trained, reply) => this.agentOf(trained).field.show(reply),
       rollout: (trained, reply) => this.agentOf(trained).pendulum.show(reply),
       stopped: (finished) => this.stopped(finished),
-      failed: (message) => this.say(`It went wrong: ${message}`),
+      failed: (message) => this.failed(message),
     });
     this.agents = preset.agents.map(([algorithm, exponent], i) => this.newAgent({ parts: named()[algorithm], exponent }, i));
     this.build();
@@ -31,7 +32,7 @@ export class Laboratory {
 
   newAgent(start, i) {
     const name = `Agent ${LETTERS[i]}`;
-    const agent = { shown: i === 0 || this.preset.second !== false };
+    const agent = {};
     agent.settings = new Settings(start, name, () => this.changed());
     agent.pendulum = new Pendulum(name, { ended: () => this.session.playing && this.swing(agent), moved: (state) => agent.field.mark(state) });
     agent.field = new Field(name, () => this.drawMap(agent));
@@ -40,8 +41,9 @@ export class Laboratory {
     return agent;
   }
 
+  /** The agents of the run: the main laboratory has its second one on demand. */
   get shown() {
-    return this.agents.filter((agent) => agent.shown);
+    return this.preset.address && !this.controls.second ? this.agents.slice(0, 1) : this.agents;
   }
 
   /** The agent on the page whose training this is, and the reverse. */
@@ -58,6 +60,13 @@ export class Laboratory {
   build() {
     const { preset } = this;
     this.measures = new Measures(preset.charts);
+    this.controls = new Controls(preset, {
+      play: () => (this.session.playing ? this.session.pause() : this.play()),
+      step: () => this.session.stepOnce(),
+      reset: () => this.reset(),
+      changed: () => this.changed(),
+      copy: () => this.copyAddress(),
+    });
     this.status = element("p", { class: "hanq-lab-status", role: "status" }, "Nothing has been trained yet.");
     this.prediction = preset.question ? new Prediction(preset) : null;
     const settings = element("div", { class: "hanq-lab-agents" }, ...this.agents.map(({ settings: form }) => form.root));
@@ -68,46 +77,11 @@ export class Laboratory {
       element("h3", { class: "hanq-lab-title" }, preset.title),
       this.prediction?.root,
       preset.address ? settings : element("details", {}, element("summary", {}, "The settings"), settings),
-      this.buttons(),
+      this.controls.root,
       this.status,
       this.measures.root,
       preset.views ? this.viewsRow : null,
     );
-  }
-
-  buttons() {
-    const button = (text, action) => element("button", { type: "button", onclick: action }, text);
-    this.playButton = button("Play", () => (this.session.playing ? this.session.pause() : this.play()));
-    this.playButton.classList.add("hanq-lab-play");
-    const seed = newId("seed");
-    const length = newId("length");
-    this.seedField = element("input", { id: seed, type: "number", min: 0, max: SEEDS - 1, step: 1, value: 3, onchange: () => this.changed() });
-    const options = LENGTHS.concat(LENGTHS.includes(this.until) ? [] : [this.until]).sort((a, b) => a - b);
-    const values = options.map((value) => element("option", { value, selected: value === this.until }, whole(value)));
-    this.lengthField = element("select", { id: length, onchange: () => this.changed() }, ...values);
-    return element(
-      "div",
-      { class: "hanq-lab-buttons", role: "group", "aria-label": "Run" },
-      this.playButton,
-      button("One step", () => this.session.stepOnce()),
-      button("Reset", () => this.reset()),
-      element("span", {}, element("label", { for: seed }, "Seed "), this.seedField),
-      element("span", {}, element("label", { for: length }, "Steps "), this.lengthField),
-      ...(this.preset.address ? this.sharing(button) : []),
-    );
-  }
-
-  /** What only the page's main laboratory has: a second agent on demand, and its address. */
-  sharing(button) {
-    const second = newId("second");
-    this.secondField = element("input", { id: second, type: "checkbox", onchange: () => this.chooseSecond() });
-    this.copyButton = button("Copy the address", () => this.copyAddress());
-    return [element("span", {}, this.secondField, element("label", { for: second }, " Compare two")), this.copyButton];
-  }
-
-  chooseSecond() {
-    this.agents[1].shown = this.secondField.checked;
-    this.changed();
   }
 
   label(agent) {
@@ -127,7 +101,7 @@ export class Laboratory {
   /** Show the settings' names and colours everywhere. */
   refresh() {
     for (const agent of this.agents) {
-      agent.settings.root.hidden = agent.views.hidden = !agent.shown;
+      agent.settings.root.hidden = agent.views.hidden = !this.shown.includes(agent);
       agent.settings.swatch.style.background = colour(agent.settings.parts);
       agent.views.style.setProperty("--hanq-lab-agent", colour(agent.settings.parts));
       agent.pendulum.clear(this.label(agent));
@@ -153,12 +127,13 @@ export class Laboratory {
   }
 
   reset() {
-    this.until = Number(this.lengthField.value);
-    const seed = Math.min(Math.max(0, Math.round(this.seedField.value) || 0), SEEDS - 1);
-    this.seedField.value = seed; // what is trained, whatever was typed
+    this.until = this.controls.steps;
+    this.suspended = false;
+    const { seed } = this.controls;
+    this.controls.seed = seed; // what is trained, whatever was typed
     const settings = this.shown.map(({ settings: { parts, exponent } }) => ({ environment: "Pendulum", algorithm: parts, learningRate: 10 ** exponent, seed }));
     this.session.reset(settings, this.until, this.until / POINTS);
-    this.playButton.textContent = "Play";
+    this.controls.next = "Play";
     this.say("Nothing has been trained yet.");
     this.refresh();
   }
@@ -166,7 +141,7 @@ export class Laboratory {
   play() {
     if (this.session.finished) this.reset();
     this.session.play();
-    this.playButton.textContent = "Pause";
+    this.controls.next = "Pause";
     this.say(`Training ${this.shown.map((agent) => this.label(agent)).join(" and ")}.`);
   }
 
@@ -183,9 +158,21 @@ export class Laboratory {
   }
 
   stopped(finished) {
-    this.playButton.textContent = finished ? "Again" : "Play";
-    const judged = finished && this.prediction ? `${this.prediction.judge(this.preset.verdict(this.described))} ` : "";
-    this.say(judged + this.standing());
+    this.controls.next = finished ? "Again" : "Play";
+    this.say((finished && this.prediction ? `${this.judgement()} ` : "") + this.standing());
+  }
+
+  failed(message) {
+    this.controls.next = "Play";
+    this.say(`It went wrong: ${message}`);
+  }
+
+  /** What the run says of the prediction, unless the reader has made it another run than the question is about. */
+  judgement() {
+    const { agents, until, verdict } = this.preset;
+    const asked = ({ parts, exponent }, [algorithm, rate]) => sameParts(parts, named()[algorithm]) && exponent === rate;
+    const same = this.until === until && this.described.every((agent, i) => asked(agent, agents[i]));
+    return same ? this.prediction.judge(verdict(this.described)) : "The question is about other settings.";
   }
 
   /** How far the agents are. */
@@ -203,19 +190,21 @@ export class Laboratory {
     this.session.ask(this.trainedOf(agent), { type: "rollout", start });
   }
 
-  /** Out of sight nothing is trained; back in sight it goes on. */
+  /** Out of sight nothing is trained; back in sight it goes on, unless another laboratory has been started meanwhile. */
   watch() {
-    const see = (visible) => {
+    let inView = true;
+    const look = () => {
+      const visible = inView && !document.hidden;
       if (!visible && this.session.playing) {
         this.session.pause();
         this.suspended = true;
       } else if (visible && this.suspended) {
         this.suspended = false;
-        this.play();
+        if (!Session.busy) this.play();
       }
     };
-    new IntersectionObserver(([entry]) => see(entry.isIntersecting)).observe(this.root);
-    document.addEventListener("visibilitychange", () => see(!document.hidden));
+    new IntersectionObserver((entries) => look((inView = entries.at(-1).isIntersecting))).observe(this.root);
+    document.addEventListener("visibilitychange", look);
     if (this.preset.address) addEventListener("hashchange", () => this.readAddress());
   }
 
@@ -225,16 +214,16 @@ export class Laboratory {
     const words = new URLSearchParams(location.hash.slice(1));
     const { agents, seed, steps } = fromAddress(words, this.agents.map(({ settings }) => settings));
     agents.forEach((settings, i) => settings && this.agents[i].settings.set(settings));
-    this.agents[1].shown = this.secondField.checked = agents[1] !== null; // a link without a second agent has none
-    if (seed !== null) this.seedField.value = seed;
-    if (steps !== null) this.lengthField.value = steps;
+    this.controls.second = agents[1] !== null; // a link without a second agent has none
+    if (seed !== null) this.controls.seed = seed;
+    if (steps !== null) this.controls.steps = steps;
     this.reset();
     const other = refused(words, this.address);
     if (other) this.say(`The address asks for what the laboratory does not have: ${other}.`);
   }
 
   get address() {
-    return toAddress(this.shown.map(({ settings }) => settings), this.seedField.value, this.lengthField.value);
+    return toAddress(this.shown.map(({ settings }) => settings), this.controls.seed, this.controls.steps);
   }
 
   writeAddress() {

@@ -52,7 +52,6 @@ export const PRESETS = {
   laboratory: {
     title: "Laboratory",
     agents: [["HANQ", -1.5], ["DQN", -2.5]],
-    second: false,
     until: 20_000,
     charts: ["score", "scale", "learningRate", "bellmanError"],
     views: true,

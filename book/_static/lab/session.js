@@ -12,12 +12,17 @@ export class Session {
     this.playing = false;
   }
 
+  /** Whether any session of the page trains now. */
+  static get busy() {
+    return training?.playing ?? false;
+  }
+
   /** Forget what was trained. settings: createAgent's, one for each agent. until, every: gradient steps in all, and between evaluations. */
   reset(settings, until, every) {
     this.pause();
     for (const { id } of this.agents) if (id) this.send({ type: "remove", id });
     this.agents = settings.map((one) => ({ id: null, settings: one, points: [], steps: 0 }));
-    Object.assign(this, { until, every, target: 0 });
+    Object.assign(this, { until, every, target: 0, failure: null });
   }
 
   get steps() {
@@ -77,9 +82,11 @@ export class Session {
     this.worker.postMessage(message);
   }
 
+  /** Only the first failure tells the cause: an agent that could not be created is unknown to every later message. */
   fail(message) {
     this.playing = false;
-    this.on.failed(message);
+    this.failure ??= message;
+    this.on.failed(this.failure);
   }
 
   receive(reply) {

@@ -24,7 +24,8 @@ def product():
         program = Path(folder) / "network.wasm"
         options = ("-target", "wasm32-freestanding", "-nostdlib", "-Wall", "-Wextra", "-Werror", *ARITHMETIC)
         linked = [f"-Wl,{option}" for option in LINKER]
-        subprocess.run([sys.executable, "-m", "ziglang", "cc", *options, *linked, "-o", program, "network.c"], cwd=FOLDER, check=True)
+        command = [sys.executable, "-m", "ziglang", "cc", *options, *linked, "-o", program, SOURCE.name]
+        subprocess.run(command, cwd=FOLDER, check=True)
         text = base64.b64encode(program.read_bytes()).decode()
     return f'{HEADER}export const NETWORK_WASM =\n  "{text}";\n'
 

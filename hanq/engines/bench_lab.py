@@ -125,7 +125,7 @@ def rows() -> Iterator[tuple[str, list[float] | None]]:
 
 
 def main() -> None:
-    """Print the table, in gradient steps a second, the machine and the versions."""
+    """Print the machine, and the table in gradient steps a second."""
     torch.set_num_threads(1)
     origin = records.provenance()
     print(f"{origin['machine']}, one core, commit {origin['commit']}")

@@ -117,7 +117,10 @@ const waiting = setInterval(() => {
   send({ type: "pause", id: "b" });
   send({ type: "map", id: "a", what: "action", width: 6, height: 5 });
   send({ type: "rollout", id: "a", start: 0 });
-  setTimeout(() => console.log(JSON.stringify(messages, (_, x) => (ArrayBuffer.isView(x) ? Array.from(x) : x))), 100);
+  setTimeout(() => {
+    console.log(JSON.stringify(messages, (_, x) => (ArrayBuffer.isView(x) ? Array.from(x) : x)));
+    send({ type: "remove", id: "b" });
+  }, 100);
 }, 10);
 """
 

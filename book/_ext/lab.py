@@ -59,7 +59,7 @@ def write(app, error):
             (folder / f"{entry}.bundle.js").write_text(script(entry), encoding="utf-8")
 
 
-ENTRIES = ["engine"]
+ENTRIES = ["engine", "page"]
 
 
 def setup(app):

@@ -1,4 +1,4 @@
-"""Offline data from uniformly random actions, collected through Gymnasium."""
+"""Collects offline data by uniformly random actions, through Gymnasium."""
 
 import os
 
@@ -73,7 +73,7 @@ def collect(
 
 
 def _collect_one(simulator, seed, data, episode_length, options, bar):
-    """Fill the arrays (size, ...) of one dataset; its actions are a function of the seed alone."""
+    """Fill the arrays (size, ...) of one dataset, whose actions are a function of the seed alone."""
     size, before = len(data["actions"]), bar.n
     data["actions"][:] = integer(simulator.actions, seed, BEHAVIOUR, 0, np.arange(size))
     stage, played = Stage(simulator, f" (collecting with seed {seed})"), simulator.played(None, simulator.actions)

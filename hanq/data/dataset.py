@@ -1,7 +1,7 @@
-"""Offline datasets, collected or the user's own: checked, saved and loaded.
+"""Offline datasets, collected by hanq or brought by the user: checked, saved and loaded.
 
-A `Dataset` holds one dataset of logged transitions a seed, all of one size. What its makers check is in `transitions`, how
-they find next observations in `episodes`.
+A `Dataset` holds one dataset of logged transitions for each seed, all of the same size. The module `transitions` has the
+checks, and `episodes` finds next observations.
 """
 
 import json
@@ -28,8 +28,8 @@ Maker = Callable[[], gymnasium.Env]
 class Dataset(Makers):
     """Logged transitions, one dataset for each seed, all of the same size.
 
-    `terminated` is true only where the episode really ended: a time limit is no termination,
-    and bootstrapping goes on across it.
+    `terminated` is true only where an episode really ended. Reaching a time limit is not a termination, and bootstrapping
+    continues across it.
     """
 
     observations: np.ndarray
@@ -45,17 +45,17 @@ class Dataset(Makers):
     seeds: np.ndarray
     """(seeds,) int64"""
     environment: str | Maker | None
-    """Where policies are evaluated: one of hanq's own environments, a Gymnasium id, a function that makes one, or None."""
+    """Where policies are evaluated: a built-in environment, a Gymnasium id, a function that makes an environment, or None."""
     action_count: int
-    """How many actions there are to choose from."""
+    """The number of actions to choose from."""
     action_labels: tuple[Label, ...] | None = None
-    """What the actions 0, 1, ... are called in the log, or None where that is what they are called."""
+    """The names of actions 0, 1, ... in the log, or None if they have no other names."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """Where the data come from."""
 
     @property
     def size(self) -> int:
-        """Transitions a seed."""
+        """The number of transitions of each seed."""
         return self.observations.shape[1]
 
     @property
@@ -64,7 +64,7 @@ class Dataset(Makers):
 
     @property
     def digest(self) -> str:
-        """Checksum of the transitions, whatever their provenance says."""
+        """A checksum of the transitions, without their provenance."""
         return records.digest(self.to_xarray().drop_attrs())
 
     @classmethod
@@ -84,27 +84,27 @@ class Dataset(Makers):
         seeds: ArrayLike | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> Self:
-        """A dataset of a user's own logged transitions.
+        """Make a dataset from your own logged transitions.
 
-        - observations, next_observations: (size, obs_dim), or (seeds, size, obs_dim) for several datasets. next_observations may be
-          None for one dataset whose rows follow each other: they are then built from terminated and truncated, and the last step
-          of an episode that was cut off, which has no successor, is left out.
-        - actions (integers from 0, or labels), rewards, terminated (0 or 1): the same shape without obs_dim, or with a last axis of 1.
-          All of these may be anything that NumPy, PyTorch, pandas or xarray makes of numbers, on any device.
-        - terminated: only where the episode really ended. A time limit is no termination: a policy could have gone on there, and
-          passed as one it teaches that nothing more can be had, so that Q-values come out far too small.
-        - truncated: where episodes were cut off; only needed where next_observations is None, else it is compared with them.
-        - environment: where to evaluate: "Pendulum", "Acrobot", "CartPole", the id of any Gymnasium environment with discrete
-          actions, or a function that makes one. Without one, scores are NaN.
-        - action_count: how many actions there are; by default the environment's, or else the largest seen plus one.
-        - action_labels: what the actions are called, all integers or all texts: action 0 is the first of these. Policies choose
-          among them only, and `Policy.act` gives them back. Integers that an environment knows are its own actions.
-        - seeds: one integer for each dataset; by default 0, 1, ...
-        - provenance: where the data come from, as anything that JSON can hold.
+        - observations, next_observations: (size, obs_dim), or (seeds, size, obs_dim) for several datasets. If the rows of a single
+          dataset are in order of time, next_observations may be None: they are then built from terminated and truncated, and the
+          last step of an episode that was cut off is left out, because nothing is known of what followed.
+        - actions (integers from 0, or labels), rewards, terminated (0 or 1): the same shape without obs_dim, or with a last axis of
+          length 1. All of these may be NumPy arrays, PyTorch tensors on any device, pandas or xarray objects, or lists.
+        - terminated: true only where an episode really ended. Do not pass time limits here. An episode that was cut off could have
+          continued; marked as terminated, it teaches that no more reward was to be had, and Q-values come out far too small.
+        - truncated: true where an episode was cut off. Needed only if next_observations is None; otherwise it is checked against them.
+        - environment: where policies are evaluated: "Pendulum", "Acrobot", "CartPole", the id of any Gymnasium environment with
+          discrete actions, or a function that makes one. Without an environment, scores are NaN.
+        - action_count: the number of actions. By default the environment's, or the largest logged action plus one.
+        - action_labels: the names of the actions, all integers or all strings, starting with that of action 0. Policies choose only
+          among these, and `Policy.act` returns them. Integers that the environment has as actions refer to those.
+        - seeds: one integer for each dataset, by default 0, 1, ...
+        - provenance: a description of where the data come from, as a dict that JSON can represent.
 
         Raises ValueError naming the argument for wrong shapes, NaN, masked or missing numbers, actions out of range, images, and
-        integers that float32 cannot tell apart. Warns of those that it rounds, of actions that are never logged, and of rows that
-        follow each other but not as episodes do.
+        integers that float32 cannot tell apart. Warns of integers that float32 rounds, of actions that are never logged, and of
+        consecutive rows that do not fit together.
         """
         simulator = None if environment is None else simulators.find(environment)
         labels = None if action_labels is None else transitions.check_labels(action_labels)
@@ -131,15 +131,15 @@ class Dataset(Makers):
 
     @classmethod
     def _made(cls, arrays, seeds, environment, action_count, labels, provenance):
-        """The dataset of arrays that are known to be good; copies them."""
+        """Make a dataset from copies of arrays that have been checked."""
         arrays = {name: np.array(arrays[name], TYPES[name], order="C") for name in DIMS}
         labels = None if labels == tuple(range(action_count)) else labels
         return cls(**arrays, seeds=seeds, environment=environment, action_count=action_count, action_labels=labels, provenance=provenance)
 
     def sel(self, seeds: ArrayLike) -> Self:
-        """The datasets of these seeds, in this order.
+        """Select the datasets of these seeds, in this order.
 
-        KeyError names a seed that is not here, ValueError what is no list of distinct seeds.
+        Raises KeyError for a seed that is not in the dataset, and ValueError unless the seeds are distinct integers.
         """
         known = {int(seed): i for i, seed in enumerate(self.seeds)}
         wanted = check_seeds(seeds).tolist()
@@ -150,7 +150,7 @@ class Dataset(Makers):
         return replace(self, seeds=self.seeds[index], **{name: getattr(self, name)[index] for name in DIMS})
 
     def to_xarray(self) -> xarray.Dataset:
-        """The same as labelled arrays, with the provenance in the attributes."""
+        """Convert to labelled arrays, with the provenance in the attributes."""
         variables = {name: (dims, getattr(self, name)) for name, dims in DIMS.items()}
         attrs = {
             "kind": "dataset",
@@ -161,9 +161,9 @@ class Dataset(Makers):
         return xarray.Dataset(variables, {"seed": self.seeds}, attrs)
 
     def save(self, path: str | PathLike) -> None:
-        """Write everything to one file, atomically, in place of what is there.
+        """Write the dataset to one file, atomically, replacing what is there.
 
-        No file holds a function: an environment that is one is left out, with a warning; give it to `hanq.train` again.
+        A function that makes an environment cannot be saved. It is left out with a warning; pass it to `hanq.train` again.
         """
         stored = self.to_xarray()
         if callable(self.environment):
@@ -173,7 +173,7 @@ class Dataset(Makers):
 
 
 def load_dataset(path: str | PathLike) -> Dataset:
-    """Load what `Dataset.save` wrote; ValueError names a file that is truncated, edited or of another kind."""
+    """Load a file written by `Dataset.save`. Raises ValueError if it is truncated, was edited, or holds something else."""
     stored = records.load(path)
     if stored.attrs.get("kind") != "dataset":
         raise ValueError(f"path={str(path)!r} holds no dataset but a {stored.attrs.get('kind', 'file of another kind')}")
@@ -187,7 +187,7 @@ def load_dataset(path: str | PathLike) -> Dataset:
 
 
 def _plain(provenance):
-    """A provenance as it can be saved; ValueError for what is no dict, or holds what JSON has not."""
+    """Return a provenance as a plain dict. Raises ValueError unless it is a dict that JSON can represent."""
     try:
         if not isinstance(provenance, Mapping):
             raise TypeError("it is no dict")

@@ -1,7 +1,8 @@
-"""From logs as people have them to transitions: next observations are found within an episode, never across its end.
+"""Turns logs into transitions: next observations are found within an episode, never across its end.
 
-Every function returns the arguments of `Dataset.from_arrays` as a dict of arrays, with `left_out`, the number of steps that have
-no successor. An episode that ended needs none for its last step, whose next observation is never looked at: it is its own.
+Every function returns the arguments of `Dataset.from_arrays` as a dict of arrays, together with `left_out`, the number of steps
+without a successor. The last step of an episode that terminated needs no successor, because its next observation is never used;
+it gets its own observation instead.
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ AUTORESETS = ("next_step", "same_step")
 
 
 def followed(arrays, last):
-    """Rows that follow each other, with the next observations that they then have.
+    """Give consecutive rows their next observations.
 
     arrays: observations, actions, rewards and terminated, (rows, ...) each. last: (rows,) bool, each episode's last row.
     """
@@ -28,7 +29,7 @@ def followed(arrays, last):
 
 
 def chosen(arrays, last, kept):
-    """The rows that are kept; the last of these before each end of an episode is marked as cut off."""
+    """Select the rows to keep, and mark the last of them in each episode as cut off unless it terminated."""
     if not kept.any():
         raise ValueError("no step has a next observation, for each is its episode's last and none is terminated: nothing would be left")
     numbers = np.concatenate([[0], np.cumsum(last)[:-1]])[kept]  # of the episodes
@@ -38,7 +39,7 @@ def chosen(arrays, last, kept):
 
 
 def of_rows(observations, actions, rewards, terminated, truncated):
-    """As `followed`, of a user's arrays (size, ...) with flags of both kinds of end."""
+    """Do what `followed` does for a user's arrays, (size, ...), with flags for both kinds of end."""
     arrays = {"observations": checked("observations", observations), "actions": actions_of("actions", actions)}
     arrays |= {"rewards": checked("rewards", rewards), "terminated": checked("terminated", terminated)}
     arrays["truncated"] = checked("terminated", truncated, "truncated")
@@ -54,7 +55,7 @@ def of_rows(observations, actions, rewards, terminated, truncated):
 
 
 def of_episodes(episodes):
-    """A sequence of dicts, as `Dataset.from_episodes` describes them."""
+    """Join the episodes that `Dataset.from_episodes` describes."""
     if isinstance(episodes, Mapping | str) or not np.iterable(episodes):
         raise ValueError(f"episodes={shown(episodes)} is not allowed: use a list of dicts, one for each episode")
     parts = [of_episode(f"episodes[{i}]", one) for i, one in enumerate(episodes)]
@@ -68,7 +69,7 @@ def of_episodes(episodes):
 
 
 def of_episode(name, episode):
-    """One episode's rows, with `last` and `kept`; ValueError names what in it is wrong."""
+    """Return the rows of one episode, with the flags `last` and `kept`. Raises ValueError naming what is wrong with it."""
     if not isinstance(episode, Mapping):
         raise ValueError(f"{name} is a {type(episode).__name__}: use a dict with {', '.join(KEYS[:4])}")
     unknown, missing = [key for key in episode if key not in KEYS], [key for key in KEYS[:4] if key not in episode]
@@ -98,12 +99,12 @@ def of_episode(name, episode):
 
 
 def shapes(**arrays):
-    """What the arrays look like, as text."""
+    """Describe the shapes of arrays, as text."""
     return ", ".join(f"{name} of shape {value.shape}" for name, value in arrays.items())
 
 
 def end(name, terminated, steps):
-    """Whether an episode ended: of one flag, or of one for each step, of which only the last may be true."""
+    """Tell whether an episode terminated, from one flag, or from one per step of which only the last may be true."""
     flags = np.atleast_1d(column(checked("terminated", terminated, f"{name}['terminated']"), 1))
     if flags.shape not in ((1,), (steps,)):
         raise ValueError(f"{name}['terminated'] has shape {flags.shape}: use one flag, or one for each of {steps} steps")
@@ -112,7 +113,7 @@ def end(name, terminated, steps):
 
 
 def of_frame(table, observations, action, reward, episode, terminated, truncated):
-    """A table's rows, as `Dataset.from_frame` describes them."""
+    """Read the rows of a table as `Dataset.from_frame` describes them."""
     names = [observations] if isinstance(observations, str) else list(observations)
     if not names:
         raise ValueError("observations=[] is not allowed: name at least one column")
@@ -142,7 +143,7 @@ def of_frame(table, observations, action, reward, episode, terminated, truncated
 
 
 def one(table, argument, name):
-    """A table's column; ValueError where it has none of that name."""
+    """Return a column of a table. Raises ValueError if there is none of that name."""
     try:
         values = table[name]
     except Exception as error:  # pandas, polars, xarray and dicts each raise their own
@@ -155,7 +156,7 @@ def one(table, argument, name):
 
 
 def numbered_episodes(name, values):
-    """Episodes of any names as numbers in the order in which they begin; ValueError where a row names none."""
+    """Number episodes in the order in which they begin. Raises ValueError if a row names no episode."""
     found = np.asarray(values)
     refuse(f"column {name!r}", found, pandas.isna(found), "an episode's name or number in every row")
     _, first, places = np.unique(found.astype(str) if found.dtype.kind == "O" else found, return_index=True, return_inverse=True)
@@ -163,7 +164,7 @@ def numbered_episodes(name, values):
 
 
 def of_vector(observations, actions, rewards, terminated, truncated, autoreset):
-    """Arrays (steps, environments, ...), as `Dataset.from_vector` describes them."""
+    """Read arrays (steps, environments, ...) as `Dataset.from_vector` describes them."""
     if autoreset not in AUTORESETS:
         raise ValueError(f"autoreset={shown(autoreset)} is unknown: use one of {AUTORESETS}")
     given = dict(rewards=rewards, terminated=terminated, truncated=truncated)

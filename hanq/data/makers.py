@@ -1,4 +1,4 @@
-"""Datasets from logs as people have them: episodes, tables, vector environments, Minari."""
+"""Makes datasets from common forms of logs: episodes, tables, vector environments and Minari."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -17,22 +17,23 @@ Label = int | str
 
 
 class Makers:
-    """What `Dataset` can be made from, beside arrays. Each option that is not described is one of `Dataset.from_arrays`."""
+    """Makers of a `Dataset` from something other than arrays. Further options are those of `Dataset.from_arrays`."""
 
     @classmethod
     @set_aside()
     def from_episodes(cls, episodes: Iterable[Mapping[str, Any]], *, actions: Sequence[Label] | None = None, **options: Any) -> Self:
-        """A dataset of episodes of any lengths.
+        """Make a dataset from a list of episodes of any lengths.
 
-        - episodes: a dict each, with `observations` (n + 1, obs_dim), or (n, obs_dim) with or without as many `next_observations`;
-          `actions` and `rewards` (n,); `terminated`, one flag: whether the episode ended, and was not merely cut off. (One flag a
-          step is taken too; `truncated` is what is not terminated, and not read.)
-        - actions: labels of the actions, as `action_labels` of `from_arrays`.
+        - episodes: one dict per episode, with `observations` (n + 1, obs_dim), or (n, obs_dim) with or without
+          `next_observations` of the same shape; `actions` and `rewards` (n,); and `terminated`, a single flag that is true if the
+          episode ended by itself and false if it was cut off. One flag per step is accepted too. `truncated` is ignored, because
+          an episode that did not terminate was cut off.
+        - actions: the names of the actions, like `action_labels` of `from_arrays`.
         - options: environment, action_count, provenance.
 
-        Next observations are found within each episode. The last step of an episode that was cut off, and of which only n
-        observations are known, has no successor: it is left out, with a warning that says how many are.
-        Raises ValueError naming the episode and what is wrong in it.
+        Next observations are found within each episode. If an episode was cut off and only n of its observations are known,
+        its last step has no successor and is left out; a warning says how many steps are.
+        Raises ValueError naming the episode and what is wrong with it.
         """
         return cls._of(logs.of_episodes(episodes), actions, options)
 
@@ -51,18 +52,19 @@ class Makers:
         actions: Sequence[Label] | None = None,
         **options: Any,
     ) -> Self:
-        """A dataset of a table with a row for each step, in the order of time within each episode.
+        """Make a dataset from a table with one row per step, in order of time within each episode.
 
-        - table: whatever gives columns by name: pandas, polars, a dict of arrays.
-        - observations: names of its columns, one for each number of an observation.
-        - action, reward: names of columns; actions may be texts, see actions.
-        - episode: name of the column that says which episode a row is of, by numbers or names; None where `truncated` tells.
-        - terminated, truncated: names of columns, true in the row where an episode ended, or was cut off.
-        - actions: labels of the actions, as `action_labels` of `from_arrays`.
+        - table: a pandas or polars table, a dict of arrays, or anything else that gives columns by name.
+        - observations: the names of the columns that form an observation.
+        - action, reward: the names of two columns. Actions may be strings if `actions` lists them.
+        - episode: the name of the column that identifies a row's episode, by numbers or by names; None if `truncated` marks where
+          episodes were cut off.
+        - terminated, truncated: the names of columns that are true in the row in which an episode ended, or was cut off.
+        - actions: the names of the actions, like `action_labels` of `from_arrays`.
         - options: environment, action_count, provenance.
 
-        Next observations are the next row's of the same episode. The last step of one that was cut off has none: it is left out,
-        with a warning that says how many are. Raises ValueError naming the argument or the column.
+        The next observation is that of the next row in the same episode. The last step of an episode that was cut off has none
+        and is left out; a warning says how many steps are. Raises ValueError naming the argument or the column.
         """
         return cls._of(logs.of_frame(table, observations, action, reward, episode, terminated, truncated), actions, options)
 
@@ -80,41 +82,41 @@ class Makers:
         action_labels: Sequence[Label] | None = None,
         **options: Any,
     ) -> Self:
-        """One dataset of what several environments gave side by side, as those of `gymnasium.make_vec` do.
+        """Make one dataset from a vector environment, such as `gymnasium.make_vec` makes.
 
-        - observations: (steps + 1, environments, obs_dim), or (steps, ...) without what followed the last actions.
+        - observations: (steps + 1, environments, obs_dim), or (steps, environments, obs_dim) without those after the last actions.
         - actions, rewards, terminated, truncated: (steps, environments).
-        - autoreset: how environments began anew, as in `gymnasium.vector.AutoresetMode`. "next_step": in the step after an end the
-          action counts for nothing; these steps are dropped. "same_step": the observation after an end is the next episode's
-          first, so that the last step of an episode that was cut off has no successor and is left out.
-        - action_labels, and options (environment, action_count, provenance): as in `from_arrays`.
+        - autoreset: how the environments were reset, as in `gymnasium.vector.AutoresetMode`. With "next_step", the step after the
+          end of an episode ignores its action; such steps are dropped. With "same_step", the observation after an end is the first
+          one of the next episode, so that the last step of an episode that was cut off has no successor and is left out.
+        - action_labels and options (environment, action_count, provenance): see `from_arrays`.
         """
         return cls._of(logs.of_vector(observations, actions, rewards, terminated, truncated, autoreset), action_labels, options)
 
     @classmethod
     @set_aside()
     def from_minari(cls, dataset: "str | minari.MinariDataset", **options: Any) -> Self:
-        """A dataset of one of Minari's, by name (installed already: nothing is downloaded) or as Minari loaded it.
+        """Make a dataset from a Minari dataset, given as an object or by the name of one that is already on this machine.
 
-        Takes discrete or one-hot actions, and observations in a Box of one axis or Discrete, which become one-hot.
-        options: environment (by default none), provenance. Needs the package minari where a name is given.
-        Raises ValueError naming the space that it cannot take.
+        Actions must be discrete or one-hot. Observations must be a one-dimensional Box, or Discrete, which becomes one-hot.
+        options: environment (by default none), provenance. Giving a name requires the package minari.
+        Raises ValueError naming a space that is not supported.
         """
         episodes, labels, provenance = minari_format.read(dataset)
         options["provenance"] = provenance | dict(options.get("provenance") or {})
         return cls._of(logs.of_episodes(episodes), options.pop("action_labels", labels), options)
 
     def to_minari(self, name: str, **options: Any) -> "minari.MinariDataset":
-        """Write the transitions as a Minari dataset, `name` as "my/log-v0", and return it; needs minari and h5py.
+        """Write the transitions as a Minari dataset with a name such as "my/log-v0", and return it. Requires minari.
 
-        Rows that follow each other become one episode; those of a shuffled log have episodes of one step each. Actions are
-        numbered from 0, whatever their labels. options: as minari.create_dataset_from_buffers has them (author, description, ...).
+        Consecutive rows that fit together become one episode; in a shuffled log every step is an episode of its own. Actions are
+        numbered from 0, whatever their labels. options: those of minari.create_dataset_from_buffers (author, description, ...).
         """
         return minari_format.write(self, name, options)
 
     @classmethod
     def _of(cls, found, labels, options):
-        """The dataset of what `episodes` found, with a word on what was left out."""
+        """Make a dataset from what `episodes` found, and warn of what was left out."""
         counts = {name: found.pop(name) for name in ("left_out", "resets") if name in found}
         if counts["left_out"]:
             total = counts["left_out"] + len(found["rewards"])

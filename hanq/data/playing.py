@@ -1,4 +1,4 @@
-"""Steps in an environment that may raise, hang or return what is no number: each failure is named by environment and step."""
+"""Runs environments that may raise, hang or return NaN, so that each failure is reported with the environment and the step."""
 
 import time
 from contextlib import contextmanager
@@ -9,13 +9,13 @@ import numpy as np
 from hanq.data.generator import EVALUATION, integer
 
 STEP_SECONDS = 60.0
-"""How long one step, one start or the making of an environment may take."""
+"""How long a single step, a reset, or making an environment may take."""
 
 
 class Stage:
-    """One environment at work: steps are counted, and their failures are told with their place.
+    """Runs one environment, counts its steps, and reports where a failure happened.
 
-    about: what is going on, for messages.
+    about: what the environment is used for, for messages.
     """
 
     def __init__(self, simulator, about=""):
@@ -24,7 +24,7 @@ class Stage:
 
     @contextmanager
     def open(self, episode_length=None):
-        """The environment, made here and closed at the end."""
+        """Make the environment for the block, and close it afterwards."""
         with self.named("making it"):
             self.twin = self.simulator.make(episode_length)
         try:
@@ -33,18 +33,18 @@ class Stage:
             self.twin.close()
 
     def begin(self, about):
-        """Count episodes from 0 again; about: what is going on now, for messages."""
+        """Start to count episodes from 0 again. about: what the environment is used for now, for messages."""
         self.about, self.episode = about, -1
 
     def start(self, seed=None, options=None):
-        """Begin the next episode: its first observation, (obs_dim,) float32."""
+        """Begin the next episode and return its first observation, (obs_dim,) float32."""
         self.episode, self.step = self.episode + 1, 0
         with self.named(f"the start of episode {self.episode}"):
             observation, _ = self.twin.reset(seed=seed, options=options)
             return self.numbers(observation)
 
     def move(self, action):
-        """(observation, reward, terminated, truncated) after one of the environment's actions."""
+        """Take one of the environment's actions and return (observation, reward, terminated, truncated)."""
         self.step += 1
         with self.named("a step"):
             observation, reward, terminated, truncated, _ = self.twin.step(action)
@@ -54,7 +54,7 @@ class Stage:
             return self.numbers(observation), reward, bool(terminated), bool(truncated)
 
     def numbers(self, observation):
-        """An observation as float32; ValueError where it is not what the environment said, or not finite."""
+        """Convert an observation to float32. Raises ValueError if it has another shape than declared or is not finite."""
         with np.errstate(all="ignore"):
             found = np.asarray(observation, np.float32)
         if found.shape != (self.simulator.obs_dim,):
@@ -65,7 +65,7 @@ class Stage:
 
     @contextmanager
     def named(self, doing):
-        """Whatever is raised becomes a RuntimeError that says where."""
+        """Turn any exception in the block into a RuntimeError that says where it happened."""
         self.moves, self.doing = self.moves + 1, doing
         if self.stopped:
             raise RuntimeError("stopped")
@@ -75,15 +75,16 @@ class Stage:
             raise RuntimeError(f"{self.place()}: {type(error).__name__}: {error}") from error
 
     def place(self):
-        """Where it is now, in words."""
+        """Describe the current step in words."""
         where = self.doing if self.doing != "a step" else f"step {self.step} of episode {self.episode}"
         return f"environment={self.simulator.name!r} failed at {where}{self.about}"
 
 
 def watched(stage, play, report=None):
-    """play(), in a thread of its own; RuntimeError where the stage stands still for `STEP_SECONDS`.
+    """Call play() in a thread, and raise RuntimeError if the stage makes no progress for `STEP_SECONDS`.
 
-    report: called now and then with the moves so far. Code that hangs cannot be stopped: its thread is left behind, and ends with Python.
+    report: called now and then with the number of moves so far. Code that hangs cannot be stopped, so its thread is left behind
+    and ends with Python.
     """
     found, failed = [], []
 
@@ -113,7 +114,7 @@ def watched(stage, play, report=None):
 
 
 def play(stage, choose, played, seed, horizon, options):
-    """The return of one episode; choose: an observation -> a place in `played`, the environment's actions."""
+    """Play one episode and return its return. choose: a function observation -> index into `played`, the environment's actions."""
     observation, total = stage.start(seed, options), 0.0
     for _ in range(horizon):
         observation, reward, terminated, truncated = stage.move(played[choose(observation)])
@@ -124,5 +125,5 @@ def play(stage, choose, played, seed, horizon, options):
 
 
 def start_seeds(seed, gradient_step, episodes):
-    """Seeds of evaluation's episodes for Gymnasium's reset: (episodes,) integers, a function of seed, step and episode."""
+    """Return seeds for Gymnasium's reset in the episodes of an evaluation, a function of seed, step and episode."""
     return integer(2**31, seed, EVALUATION, gradient_step, np.arange(episodes)).tolist()

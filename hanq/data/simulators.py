@@ -1,4 +1,4 @@
-"""Environments in which data are collected and policies played: hanq's own, and any of Gymnasium's with discrete actions."""
+"""Environments for collecting data and evaluating policies: the built-in ones, and any from Gymnasium with discrete actions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,36 +12,37 @@ from gymnasium import spaces
 from hanq.data import environments
 from hanq.data.arguments import shown
 
-MOST_STEPS = 10_000  # of an episode, in environments that have no limit of their own
+MOST_STEPS = 10_000  # the length of an episode in environments that have no time limit
 
 
 @dataclass(frozen=True)
 class Simulator:
-    """A Gymnasium environment whose observations are flat, and whose actions are counted."""
+    """A Gymnasium environment with flat observations and numbered actions."""
 
     name: str
     make: Callable[..., gymnasium.Env]
-    """Makes one; takes `episode_length`, the steps after which an episode is cut off, or None for the environment's own."""
+    """Makes the environment. Its argument `episode_length` is the time limit, or None for the environment's own."""
     obs_dim: int
     actions: int
     first_action: int
-    """What the environment calls its first action, mostly 0."""
+    """The environment's number for its first action, usually 0."""
     states: int | None
-    """How many states there are where the environment numbers them: observations are then one-hot."""
+    """The number of states if the environment numbers them, in which case observations are one-hot; otherwise None."""
     horizon: int
-    """Steps after which an episode of evaluation is cut off, at the latest."""
+    """The largest number of steps in an episode of evaluation."""
     options: dict[str, Any] | None = None
-    """For `reset`: how hanq's own environments start."""
+    """Options of `reset`, which say where the built-in environments start."""
 
     @property
     def labels(self):
-        """What the environment calls its actions, where that is not 0, 1, ..."""
+        """The environment's numbers for its actions, or None if they are 0, 1, ..."""
         return tuple(range(self.first_action, self.first_action + self.actions)) if self.first_action else None
 
     def played(self, labels, count):
-        """The environment's action for each of a policy's, (count,) int64; ValueError where they are not its own.
+        """Return the environment's action for each action of a policy, (count,) int64. Raises ValueError if they do not match.
 
-        labels: the policy's, or None. Integers that the environment knows are its actions; all others name them in order.
+        labels: the policy's labels, or None. If all labels are actions of the environment, they are taken as such; otherwise
+        they name the environment's actions in order.
         """
         own = range(self.first_action, self.first_action + self.actions)
         if labels is not None and all(label in own for label in labels):
@@ -52,14 +53,17 @@ class Simulator:
         return np.array(own, np.int64)
 
     def check(self, obs_dim, labels, count):
-        """ValueError where data or a policy of this many numbers and actions do not fit."""
+        """Raise ValueError if data or a policy with these sizes do not fit the environment."""
         if obs_dim != self.obs_dim:
             raise ValueError(f"observations has obs_dim {obs_dim}: {self.name} needs {self.obs_dim}")
         self.played(labels, count)
 
 
 def find(environment):
-    """The `Simulator` of a name, a Gymnasium id, or a function that makes an environment; ValueError names what is none."""
+    """Return the `Simulator` for a built-in name, a Gymnasium id, or a function that makes an environment.
+
+    Raises ValueError naming what is not supported.
+    """
     if isinstance(environment, str) and environment in environments.ENVIRONMENTS:
         return of_built_in(environments.find(environment))
     allowed = (
@@ -83,13 +87,13 @@ def find(environment):
 
 
 def of_built_in(known):
-    """One of hanq's own, by Gymnasium's own dynamics."""
+    """Return a built-in environment with Gymnasium's dynamics."""
     options = {"x_init": np.pi, "y_init": environments.PENDULUM_MAX_SPEED} if known.code == environments.PENDULUM else None
     return Simulator(known.name, known.make, known.obs_dim, known.actions, 0, None, known.horizon, options)
 
 
 def of_gymnasium(name, maker, made):
-    """Any other: `made` is one that the maker made."""
+    """Describe any other environment by an example, `made`, of what its maker makes."""
     action_space, seen = made.action_space, made.observation_space
     if not isinstance(action_space, spaces.Discrete):
         raise ValueError(f"environment={name!r} has actions in {action_space}: use one with discrete actions, such as a wrapper makes")
@@ -108,7 +112,7 @@ def of_gymnasium(name, maker, made):
 
 
 def _flat(maker, episode_length=None):
-    """One that the maker makes, with flat observations; numbered states become one-hot."""
+    """Make an environment and flatten its observations, which turns numbered states into one-hot vectors."""
     made = maker()
     if episode_length is not None:
         made = gymnasium.wrappers.TimeLimit(made, episode_length)
@@ -117,7 +121,7 @@ def _flat(maker, episode_length=None):
 
 
 def name_of(environment):
-    """What an environment is called in messages and files; "" for None."""
+    """Return the name of an environment for messages and files, or "" for None."""
     if environment is None or isinstance(environment, str):
         return environment or ""
     return f"{getattr(environment, '__module__', '')}.{getattr(environment, '__qualname__', type(environment).__name__)}"

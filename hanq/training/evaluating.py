@@ -1,4 +1,4 @@
-"""`evaluate`: play a policy in an environment."""
+"""`evaluate`: plays a policy in an environment."""
 
 from collections.abc import Callable
 
@@ -17,14 +17,16 @@ from hanq.training.policy import Policy, greedy
 def evaluate(
     policy: Policy | Callable[[torch.Tensor], torch.Tensor], environment: str | Maker, *, episodes: int = 10, seed: int = 0
 ) -> np.ndarray:
-    """Returns of greedy episodes, (episodes,) float64: the sum of an episode's rewards, not discounted.
+    """Play greedy episodes and return their undiscounted returns, (episodes,) float64.
 
-    - policy: a `Policy`, or any function or module from an observation (obs_dim,) to Q-values (actions,), such as an exported one.
-    - environment: as `hanq.collect` takes it; "Pendulum" starts from every angle and speed, as in training.
-    - episodes, seed: how many, and which: the same seed gives every policy the same starts.
+    - policy: a `Policy`, or any function or module that maps an observation (obs_dim,) to Q-values (actions,), such as an
+      exported policy.
+    - environment: see `hanq.collect`. "Pendulum" starts at any angle and speed, as in training.
+    - episodes: the number of episodes.
+    - seed: determines where episodes start, identically for every policy.
 
-    Raises ValueError naming a bad argument, and RuntimeError naming the step at which the environment raises, hangs or gives
-    what is not finite.
+    Raises ValueError naming a bad argument, and RuntimeError naming the step at which the environment raises, hangs or returns
+    a number that is not finite.
     """
     if not callable(policy):
         raise ValueError(f"policy={shown(policy)} is not allowed: use run.policy(), or a function from an observation to Q-values")

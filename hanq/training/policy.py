@@ -1,4 +1,4 @@
-"""An agent's Q-network as an ordinary torch module: layers with names, which torch.export, TorchScript, ONNX and safetensors know."""
+"""An agent's Q-network as an ordinary torch module, which torch.export, TorchScript, ONNX and safetensors can handle."""
 
 from collections import OrderedDict
 
@@ -12,25 +12,25 @@ from hanq.data.arguments import array
 
 
 class Policy(nn.Sequential):
-    """One agent's Q-values; `act` is greedy on them.
+    """One agent's Q-network; `act` returns the greedy action.
 
-    Its layers are those of Network.shapes that Q-values need, under the same names (hidden_0, head, main_norm, ...); the
-    predictor, which only training needs, is left out. Without hanq, use what torch.export or torch.jit.script makes of it, or
-    `state_dict()` as safetensors.
+    Its layers have the names of Network.shapes (hidden_0, head, main_norm, ...). The predictor is left out, because only
+    training needs it. To use a policy where hanq is not installed, export it with torch.export or torch.jit.script, or save
+    its `state_dict()` with safetensors.
     """
 
     def __init__(self, network: Network, params: ArrayLike, labels: tuple[int | str, ...] | None = None):
-        with torch.device("meta"):  # what is about to be replaced needs no memory and no random numbers
+        with torch.device("meta"):  # initial weights would be replaced anyway
             super().__init__(layers(network))
         self.network, self.labels = network, labels
         self.images, self.inputs = bool(network.convolutions), (network.convolutions[0].inputs if network.convolutions else network.obs_dim)
         self.load_state_dict(named(network, np.array(params, np.float32)), assign=True)
-        self.eval()  # nothing here depends on it, but exporters ask
+        self.eval()  # no layer depends on it, but exporters ask for it
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
-        """observations (..., obs_dim), or images (..., channels, height, width) -> Q-values (..., actions).
+        """Map observations (..., obs_dim), or images (..., channels, height, width), to Q-values (..., actions).
 
-        Anything that holds numbers is taken; gradients flow through tensors. Raises ValueError for another shape.
+        Arrays and lists are accepted as well as tensors, through which gradients flow. Raises ValueError for any other shape.
         """
         if not torch.jit.is_scripting():
             observations = self.checked(observations)
@@ -41,7 +41,7 @@ class Policy(nn.Sequential):
 
     @torch.jit.unused
     def checked(self, observations: torch.Tensor) -> torch.Tensor:
-        """Observations as `tensor` has them; ValueError for another shape."""
+        """Convert observations by `tensor`, and raise ValueError if their shape is wrong."""
         observations = self.tensor(observations)
         dims = 3 if self.images else 1  # of one observation
         shape = observations.shape[-dims:]
@@ -53,11 +53,11 @@ class Policy(nn.Sequential):
 
     @torch.jit.unused
     def tensor(self, observations: ArrayLike | torch.Tensor) -> torch.Tensor:
-        """Observations in the dtype and on the device of the parameters; gradients flow through tensors."""
+        """Convert observations to the dtype and device of the parameters; gradients flow through tensors."""
         weight = next(self.parameters())
         if not torch.is_tensor(observations):
             kind = np.float64 if weight.dtype == torch.float64 else np.float32
-            with np.errstate(all="ignore"):  # what is too small becomes 0, as in torch
+            with np.errstate(all="ignore"):  # numbers that are too small become 0, as in torch
                 observations = np.array(array("observations", observations), kind)
         elif observations.is_complex():
             raise ValueError(f"observations has dtype {observations.dtype}: use real numbers")
@@ -68,9 +68,9 @@ class Policy(nn.Sequential):
 
     @torch.jit.unused
     def act(self, observations: ArrayLike | torch.Tensor) -> int | str | np.ndarray:
-        """The greedy action of one observation (obs_dim,), by its label in the log; of several (..., obs_dim), an array of them.
+        """Return the greedy action for an observation (obs_dim,), or an array of them for several, (..., obs_dim).
 
-        The first of equals, and the first action where a Q-value is not finite.
+        Actions are given by their labels in the log. In a tie, and if a Q-value is not finite, the first action is chosen.
         """
         with torch.no_grad():
             places = greedy(self(observations)).numpy(force=True)
@@ -79,19 +79,19 @@ class Policy(nn.Sequential):
         return chosen.item() if chosen.ndim == 0 else chosen
 
     def _load_from_state_dict(self, state_dict, prefix, *arguments):
-        flat = state_dict.pop(f"{prefix}params", None)  # as policies were until version 0.2
+        flat = state_dict.pop(f"{prefix}params", None)  # the form of policies before version 0.2
         if flat is not None:
             state_dict |= {f"{prefix}{name}": value for name, value in named(self.network, flat).items()}
         super()._load_from_state_dict(state_dict, prefix, *arguments)
 
 
 def greedy(q):
-    """The best action by Q (..., actions), the first of several; 0 where Q is not finite."""
+    """Return the action with the largest Q (..., actions), the first in a tie; 0 if Q is not finite."""
     return torch.where(q.isfinite().all(-1, keepdim=True), q, 0).argmax(-1)
 
 
 def layers(network):
-    """A Q-network's layers by name, in the order in which they act."""
+    """Return the layers of a Q-network by name, in the order in which they are applied."""
     algorithm, width = network.algorithm, network.algorithm.hidden_features
     found = OrderedDict[str, nn.Module]()
     if network.convolutions:
@@ -108,7 +108,7 @@ def layers(network):
     if norm is None:
         found[f"{last}_relu"] = nn.ReLU()
     elif algorithm.norm_first:
-        found |= {"main_norm": norm, "main_norm_relu": nn.ReLU()}  # a name of its own: TorchScript tells modules apart by names alone
+        found |= {"main_norm": norm, "main_norm_relu": nn.ReLU()}  # another name than below: TorchScript identifies modules by name
     else:
         found |= {f"{last}_relu": nn.ReLU(), "main_norm": norm}
     found["head"] = nn.Linear(width, network.actions)
@@ -116,21 +116,21 @@ def layers(network):
 
 
 def named(network, params):
-    """The parameters of a Q-network by name: params (network.size,) -> {name: tensor}, each with memory of its own."""
+    """Split the parameters of a Q-network by name: (network.size,) -> {name: tensor}, as copies."""
     unused = ("predictor.", "predictor_norm.")
     views = {name: torch.as_tensor(view, device="cpu") for name, view in network.views(params).items() if not name.startswith(unused)}
     return {name: view.detach().clone() for name, view in views.items()}
 
 
 class Pixels(nn.Module):
-    """Images of 0 to 255 as numbers from 0 to 1."""
+    """Scales pixels from the range 0 to 255 to the range 0 to 1."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return images / 255
 
 
 class L2Norm(nn.Module):
-    """Rows of length 1 (section 10)."""
+    """Scales rows to length 1 (section 10)."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return nn.functional.normalize(x, dim=-1, eps=1e-12)

@@ -28,21 +28,21 @@ def collect(
     episode_length: int | None = None,
     initial_velocity: float | None = None,
 ) -> Dataset:
-    """Offline data from uniformly random actions, one dataset a seed (section 11).
+    """Collect offline data by uniformly random actions, one dataset for each seed (section 11).
 
     - environment: "Pendulum" (with torques -2, 0 and 2), "Acrobot" or "CartPole"; or the id of any Gymnasium environment with
-      discrete actions, or a function that makes one. Observations become flat; numbered states become one-hot.
-    - seeds: integers from 0. The first episode starts from Gymnasium's reset(seed=seed), the others go on from there.
-    - size: transitions for each seed; by default 1,000 for Pendulum and 10,000 for the others.
-    - episode_length: steps after which an episode is cut off; by default the environment's own limit (200 for Pendulum, 500 for
-      Acrobot and CartPole). Of environments that are not hanq's own it shortens episodes only: their own limit stays.
-    - initial_velocity: Pendulum only. Episodes start at an angle drawn uniformly from [-pi, pi] and a velocity drawn uniformly
-      from [-initial_velocity, initial_velocity]; the default, 8, covers every state.
+      discrete actions, or a function that makes one. Observations are flattened, and numbered states become one-hot.
+    - seeds: integers from 0. The first episode starts with Gymnasium's reset(seed=seed); later ones continue its generator.
+    - size: the number of transitions for each seed, by default 1,000 for Pendulum and 10,000 for other environments.
+    - episode_length: the number of steps after which an episode is cut off, by default the environment's own limit (200 for
+      Pendulum, 500 for Acrobot and CartPole). It can only shorten the episodes of other environments.
+    - initial_velocity: for Pendulum only. Episodes start at an angle drawn uniformly from [-pi, pi] and a velocity drawn
+      uniformly from [-initial_velocity, initial_velocity]; the default, 8, covers every state.
 
-    The paper leaves the last two open: see the book's chapter *What the paper leaves open*.
+    The paper does not specify the last two; see the book's chapter *What the paper leaves open*.
 
-    Returns a `Dataset` of len(seeds) datasets. Raises ValueError naming a bad argument, and RuntimeError naming the step at which
-    an environment raises, hangs or gives what is not finite. A progress bar appears after a few seconds.
+    Returns a `Dataset` with len(seeds) datasets. Raises ValueError naming a bad argument, and RuntimeError naming the step at
+    which an environment raises, hangs or returns a number that is not finite. A progress bar appears after a few seconds.
     """
     simulator = simulators.find(environment)
     known = environments.ENVIRONMENTS.get(simulator.name)

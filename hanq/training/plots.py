@@ -151,6 +151,23 @@ def rate_panels(curves, *, ylabel, ylim):
     return figure
 
 
+def pendulums(axes, angles, colour, columns=6):
+    """Draw one pendulum for each angle, in rows; those that stand, within 0.5 radians of upright, in colour, the others grey.
+
+    angles: (seeds,), radians; 0 is upright and positive is counter-clockwise. Returns how many stand.
+    """
+    standing = np.cos(angles) > np.cos(0.5)
+    for i, (angle, stands) in enumerate(zip(angles, standing, strict=True)):
+        x, y = 2.4 * (i % columns), -2.4 * (i // columns)
+        shade = colour if stands else "#8a8a8a"
+        axes.plot([x, x - np.sin(angle)], [y, y + np.cos(angle)], color=shade, linewidth=2, solid_capstyle="round")
+        axes.plot(x - np.sin(angle), y + np.cos(angle), "o", color=shade, markersize=4)
+        axes.plot(x, y, "o", color="#4a4a4a", markersize=2)
+    axes.set_aspect("equal")
+    axes.axis("off")
+    return int(standing.sum())
+
+
 def comparison(rows, colours, chance=None):
     """Our scores with their intervals, the paper's below each in grey; one row a score.
 

@@ -83,6 +83,16 @@ def test_every_colour_stands_out_on_white_and_in_dark_mode(colour):
         assert contrast(in_dark_mode(shade, ground), ground) > least
 
 
+def test_pendulums_that_stand_are_drawn_in_colour_and_counted():
+    figure, axes = plt.subplots()
+    assert plots.pendulums(axes, np.array([0.0, 0.4, np.pi, 2 * np.pi, -1.0]), "#D55E00") == 3
+    rods = [line for line in axes.lines if len(line.get_xdata()) == 2]
+    assert [line.get_color() == "#D55E00" for line in rods] == [True, True, False, True, False]
+    (x, tip_x), (y, tip_y) = rods[4].get_xdata(), rods[4].get_ydata()
+    assert tip_x > x and tip_y > y  # clockwise of upright is to the right
+    plt.close(figure)
+
+
 def test_a_table_is_markdown():
     assert plots.table(["a", "b"], [[1, "x"]]) == "| a | b |\n| --- | --- |\n| 1 | x |"
 

@@ -77,7 +77,7 @@ def in_dark_mode(colour, ground):
 
 @pytest.mark.parametrize("colour", [*plots.COLOURS.values(), *plots.rate_colours([1e-4, 1e-3, 1e-2, 1e-1])])
 def test_every_colour_stands_out_on_white_and_in_dark_mode(colour):
-    ground = np.array(to_rgb("#14181e"))
+    ground = np.array(to_rgb("#121212"))
     for shade, least in ((to_rgb(colour), 3), (plots.ink(colour), 4.5)):
         assert contrast(shade, (1, 1, 1)) > least
         assert contrast(in_dark_mode(shade, ground), ground) > least

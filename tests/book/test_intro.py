@@ -16,9 +16,7 @@ def table1(algorithm, setting):
 
 
 def test_hanq_is_good_at_once_and_stays_while_dqn_catches_up_and_falls():
-    hanq, dqn, bare = (
-        mean_score(table1(*row)) for row in [("HANQ", "hyper_lr=0.1"), ("DQN", paper.BEST), ("DQN", "target_rate=1")]
-    )
+    hanq, dqn, bare = (mean_score(table1(*row)) for row in [("HANQ", "hyper_lr=0.1"), ("DQN", paper.BEST), ("DQN", "target_rate=1")])
     assert hanq[0] > 90 and kept(hanq) > 0.9
     assert dqn[0] < 30 and dqn.sel(gradient_step=20_000) > hanq.sel(gradient_step=20_000) - 5
     assert kept(dqn) < 0.85

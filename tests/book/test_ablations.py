@@ -64,7 +64,7 @@ FACTS = {
         list(rows("2", "3")[rows("2", "3").overlap == "no"].algorithm) == ["w/o bias"]
         and lost_there("w/o bias") < 6 < 30 < lost("w/o bias")[0]
     ),
-    "Only two parts are missed there: LayerNorm and, if there is a predictor at all, the exponential that keeps its scale positive": lambda: (
+    "LayerNorm and, if there is a predictor at all, the exponential that keeps its scale positive": lambda: (
         [name for name in paper.WITHOUT if lost(name, "Acrobot")[1] > 0] == ["w/o positive scale", "w/o LN"]
     ),
     "the two variants without it score *higher* than HANQ, which is lost on": lambda: (

@@ -76,8 +76,13 @@ def table(lines) -> str:
         apart = "" if np.isnan(low) else f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
         ours = scores.text(line.ours_mean, line.ours_low, line.ours_high) if line.seeds else ""
         printed = scores.text(line.paper_mean, line.paper_low, line.paper_high)
-        cells.append([mark(line), getattr(line, "label", None) or label(line), ours, printed, apart])
+        cells.append([unbroken(mark(line)), getattr(line, "label", None) or label(line), *map(unbroken, (ours, printed, apart))])
     return plots.table(["agreement", "", "ours", "the paper's", "difference"], cells)
+
+
+def unbroken(text: str) -> str:
+    """The text of a narrow cell, which may be broken in front of an interval only."""
+    return text.replace(" ", "\u00a0").replace("\u00a0(", " (")
 
 
 def details(lines) -> str:
@@ -122,7 +127,7 @@ def picture(found, named: int = 5):
             markersize=4,
         )
     far = lines[lines.overlap == "no"].assign(gap=lambda one: (one.ours_mean - one.paper_mean).abs()).nlargest(named, "gap")
-    for line, place in zip(far.itertuples(), plots.spread(far.ours_mean - 9, 6, -8, 108), strict=True):
+    for line, place in zip(far.itertuples(), plots.spread(np.minimum(far.ours_mean - 9, 22), 6, -8, 24), strict=True):
         axes.annotate(
             "HANQ " * (line.algorithm in VARIANTS) + f"{label(line)} ({line.environment})",
             (line.paper_mean, line.ours_mean),

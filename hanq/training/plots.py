@@ -9,18 +9,18 @@ from scipy.optimize import isotonic_regression
 
 from hanq.training.scores import interval, text
 
-# Okabe and Ito's hues and a few more, which colour-blind readers can tell apart. Each is dark enough for a contrast of
-# 3:1 on white and, as the site's style sheet turns figures for dark mode, light enough there.
+# Hues near Okabe and Ito's, which colour-blind readers can tell apart. Each has a contrast of 3:1, on white and as the site's
+# style sheet turns figures for dark mode.
 COLOURS = {
     "DQN": "#00609C",
     "DQN, no target": "#5F5F5F",
     "DQN-LN": "#3A97D3",
     "DQN-l2N": "#009E73",
-    "PQN": "#882255",
-    "SSAQ": "#B27B00",
-    "SSANQ": "#5F4B12",
+    "PQN": "#6B1240",
+    "SSAQ": "#BD8500",
+    "SSANQ": "#4A3A0C",
     "HSSAQ": "#C46A9C",
-    "HANQ": "#D55E00",
+    "HANQ": "#B83F00",
 }
 
 

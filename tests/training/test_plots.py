@@ -1,5 +1,7 @@
 """Promise: figures are labelled where the eye looks, and algorithms keep their colours."""
 
+from itertools import combinations
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -81,6 +83,29 @@ def test_every_colour_stands_out_on_white_and_in_dark_mode(colour):
     for shade, least in ((to_rgb(colour), 3), (plots.ink(colour), 4.5)):
         assert contrast(shade, (1, 1, 1)) > least
         assert contrast(in_dark_mode(shade, ground), ground) > least
+
+
+SIGHT = {  # linear RGB as it is seen; Machado, Oliveira and Fernandes (2009), full severity
+    "usual": np.eye(3),
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+}
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def lab(colour, sight):
+    """CIELAB of a colour as somebody with a kind of sight has it."""
+    colour = np.array(to_rgb(colour))
+    linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+    x, y, z = np.cbrt(TO_XYZ @ np.clip(np.array(SIGHT[sight]) @ linear, 0, 1) / [0.9505, 1, 1.089])
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+def test_colour_blind_readers_can_tell_any_two_algorithms_apart(sight):
+    """A difference of 2 can just be seen side by side; 10 is plain."""
+    for one, other in combinations(plots.COLOURS.values(), 2):
+        assert np.linalg.norm(lab(one, sight) - lab(other, sight)) > 10, (one, other)
 
 
 def test_pendulums_that_stand_are_drawn_in_colour_and_counted():

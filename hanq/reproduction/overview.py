@@ -81,8 +81,8 @@ def table(lines) -> str:
 
 
 def unbroken(text: str) -> str:
-    """The text of a narrow cell, which may be broken in front of an interval only."""
-    return text.replace(" ", "\u00a0").replace("\u00a0(", " (")
+    """The text of a narrow cell, which may be broken in front of an interval and after a comma only."""
+    return text.replace(" ", "\u00a0").replace("\u00a0(", " (").replace(",\u00a0", ", ")
 
 
 def details(lines) -> str:

@@ -51,7 +51,7 @@ SHORT = Protocol(Round(paper.SEEDS, 60_000, 2_000), Round(range(100, 105), 60_00
 BROAD = HALVED._replace(second=Round(range(100, 112), 60_000, 3_000), finalists=6)
 LONG = HALVED._replace(first=Round(range(100, 108), 200_000, 5_000), second=Round(range(100, 108), 200_000, 5_000), growing=3)
 CROSSED = Protocol(Round(range(10), 60_000, 2_000))
-PROTOCOLS = {"datasets": CROSSED, "starts": HALVED, "choice": BROAD, "cartpole": LONG._replace(growing=1)}  # other variations: SHORT
+PROTOCOLS = {"datasets": CROSSED, "starts": HALVED, "choice": BROAD}  # other variations: SHORT
 QUICK = Round(range(3), 1_000, 200)
 QUICK_TUNED = Protocol(QUICK, Round(range(100, 102), 200, 100), Round(range(100, 102), 500, 100), finalists=1)
 EVAL_EPISODES = 10
@@ -116,8 +116,7 @@ def jobs(name, environment=None):
     elif name in EXPERIMENTS:
         protocol = ALL if name in paper.FIGURES else PROTOCOLS.get(name, SHORT)
         rows = (paper.FIGURES | variations.VARIATIONS)[name]
-        on = "CartPole" if name == "cartpole" else "Pendulum"
-        found = [Job(f"{name}-{label}", on, row, protocol) for label, row in rows.items()]
+        found = [Job(f"{name}-{label}", "Pendulum", row, protocol) for label, row in rows.items()]
     else:
         raise ValueError(f"experiment={name!r} is unknown: use one of {EXPERIMENTS}")
     known = sorted({job.environment for job in found})

@@ -1,12 +1,12 @@
 """Experiments on what the paper leaves open: one choice varied at a time, the rest at its default.
 
-On Pendulum but for "cartpole", most with 60,000 gradient steps (see `hanq.reproduction.protocol`); "{choice}-{algorithm}-{value}".
+On Pendulum, most with 60,000 gradient steps (see `hanq.reproduction.protocol`); "{choice}-{algorithm}-{value}".
 """
 
 from dataclasses import replace
 
 from hanq.algorithm import DQN, DQN_LN, HANQ
-from hanq.reproduction.paper import BEST, LEARNING_RATES, TABLES, WITHOUT, Row, row, stem
+from hanq.reproduction.paper import LEARNING_RATES, TABLES, WITHOUT, Row, row, stem
 
 RETIRED = {"hyper-HANQ-raw-decays": "5c658aa5e05c"}  # results whose algorithm is no longer here, and the commit that made them
 BASELINES = {  # the paper's best rates, half a decade to either side, and what it says of the rest
@@ -68,12 +68,6 @@ VARIATIONS = {
             ("table2", ("w/o metapredictor", "")),
             ("table4", ("none + l2N", "hyper_lr=0")),
         ]
-    },
-    "cartpole": {  # Table 1's rows on CartPole that disagree, and HANQ's, searched wider and longer
-        stem("table1", "CartPole", *score): replace(
-            TABLES["table1"][score], settings=TABLES["table1"][score].settings | {"learning_rate": [*LEARNING_RATES, 10**-4.5, 10**-5]}
-        )
-        for score in [("DQN", BEST), ("DQN-l2N", BEST), ("DQN-LN", "target_rate=1"), ("DQN-l2N", "target_rate=1"), ("HANQ", "hyper_lr=0.1")]
     },
     "datasets": {
         f"{name}-{seed}": replace(row, settings=row.settings | {"learning_rate": row.settings["learning_rate"][1]}, shared_dataset=seed)

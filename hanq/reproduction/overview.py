@@ -76,8 +76,13 @@ def table(lines) -> str:
         apart = "" if np.isnan(low) else f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
         ours = scores.text(line.ours_mean, line.ours_low, line.ours_high) if line.seeds else ""
         printed = scores.text(line.paper_mean, line.paper_low, line.paper_high)
-        cells.append([mark(line), getattr(line, "label", None) or label(line), ours, printed, apart])
+        cells.append([unbroken(mark(line)), getattr(line, "label", None) or label(line), *map(unbroken, (ours, printed, apart))])
     return plots.table(["agreement", "", "ours", "the paper's", "difference"], cells)
+
+
+def unbroken(text: str) -> str:
+    """The text of a narrow cell, which may be broken in front of an interval and after a comma only."""
+    return text.replace(" ", "\u00a0").replace("\u00a0(", " (").replace(",\u00a0", ", ")
 
 
 def details(lines) -> str:
@@ -122,19 +127,20 @@ def picture(found, named: int = 5):
             markersize=4,
         )
     far = lines[lines.overlap == "no"].assign(gap=lambda one: (one.ours_mean - one.paper_mean).abs()).nlargest(named, "gap")
-    for line, place in zip(far.itertuples(), plots.spread(far.ours_mean - 6, 6, -8, 108), strict=True):
+    for line, place in zip(far.itertuples(), plots.spread(np.minimum(far.ours_mean - 9, 22), 6, -8, 24), strict=True):
         axes.annotate(
-            f"{label(line)}\n({line.environment})",
+            "HANQ " * (line.algorithm in VARIANTS) + f"{label(line)} ({line.environment})",
             (line.paper_mean, line.ours_mean),
-            (min(line.paper_mean + 9, 66), place),
-            arrowprops=dict(arrowstyle="-", color="#999999", linewidth=0.7),
+            (109, place),
+            arrowprops=dict(arrowstyle="-", color="#999999", linewidth=0.7, relpos=(0, 0.5)),
+            ha="right",
             va="center",
             fontsize="x-small",
             color="#444444",
         )
     mean, low, high = CHANCE["Pendulum"]
     axes.axhspan(low, high, color="#eeeeee", zorder=0)
-    axes.text(109, mean, "random actions\non Pendulum", ha="right", va="center", fontsize="x-small", color="#5f5f5f")
+    axes.text(-9, mean, "random actions\non Pendulum", va="center", fontsize="x-small", color="#5f5f5f")
     axes.set(xlabel="the paper's score", ylabel="our score", xlim=(-10, 110), ylim=(-10, 110), aspect="equal")
     axes.grid(visible=False)
     return figure

@@ -73,7 +73,7 @@ def test_the_mark_says_whether_we_agree_and_whether_anything_was_learned(values,
 
 
 def test_a_table_begins_with_the_agreement_and_ends_with_the_difference():
-    row = overview.table(pandas.DataFrame([line()])).splitlines()[-1]
+    row = overview.table(pandas.DataFrame([line()])).splitlines()[-1].replace("\u00a0", " ")
     assert row == "| ● overlaps | DQN, no target network | 50.0 (47.0 to 53.0) | 40.0 (36.0 to 44.0) | +10.0 (+5.0 to +15.0) |"
 
 

@@ -1,0 +1,117 @@
+"""Promise: what the chapter *What reproduces* says in words is what the result files say in numbers."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from scipy import stats
+from sentences import BOOK, FOLDER, check, found, hanq, row, rows, seeds, text
+
+from hanq.reproduction import claimed, claims, overview, paper
+from hanq.training import scores
+
+
+def findings():
+    return claimed.findings(FOLDER)
+
+
+def verdicts():
+    return Counter(one.verdict for one in findings())
+
+
+def verdict(*texts):
+    return [next(one.verdict for one in findings() if one.claim.text == text) for text in texts]
+
+
+def distinct():
+    return overview.distinct(found())
+
+
+def disagreeing():
+    return distinct()[distinct().overlap == "no"]
+
+
+def clear_differences():
+    """How many results overlap although the interval of the difference excludes zero."""
+    return sum(low > 0 or high < 0 for _, low, high in map(overview.difference, distinct()[distinct().overlap == "yes"].itertuples()))
+
+
+def flattery(figure, algorithm, setting):
+    """How much higher the paper's rule scores: the best of a grid on the report's seeds, minus what other seeds chose."""
+    averaged = scores.average_over_training(paper.result(figure, FOLDER).score)
+    return averaged.sel(scores.best_of_grid(averaged)).mean().item() - row("1", algorithm, setting).ours_mean
+
+
+def judged(monkeypatch, **changes):
+    for name, value in changes.items():
+        monkeypatch.setattr(claims, name, value)
+    return [one.verdict for one in claims.judge(claimed.CLAIMS, FOLDER)]
+
+
+FACTS = {
+    "The paper prints 99 scores and builds some two dozen claims on them": lambda: (
+        len(found()) == 99 and len([one for one in findings() if one.verdict != "not run"]) == 24
+    ),
+    "Four of them are Seaquest's": lambda: (found().environment == "Seaquest").sum() == 4,
+    "For a few of the results that overlap, that interval excludes zero": lambda: 2 <= clear_differences() <= 9,
+    "HANQ's own interval overlaps the paper's in all three environments": lambda: all(
+        hanq(name).overlap == "yes" for name in ("Pendulum", "Acrobot", "CartPole")
+    ),
+    "Every result that disagrees is a DQN's or a changed HANQ's": lambda: "HANQ" not in set(disagreeing().label),
+    "On Acrobot, though, HANQ's overlaps only because it is wide": lambda: hanq("Acrobot").ours_mean < hanq("Acrobot").paper_low,
+    "Twelve hold, none is refuted, and twelve stay undecided": lambda: verdicts() == {"holds": 12, "undecided": 12, "not run": 2},
+    "Most of the undecided ones lean the paper's way": lambda: (
+        sum(one.mean[0] > 0 for one in findings() if one.verdict == "undecided" and one.claim.relation != claims.EQUAL) >= 7
+    ),
+    "on Pendulum HANQ matches or outscores DQN, learns faster, and keeps what it has learned, and it needs its asymmetry": lambda: (
+        verdict(
+            "On Pendulum, HANQ matches or outscores DQN",
+            "HANQ learns faster than DQN",
+            "HANQ keeps its score better than DQN",
+            "Take out asymmetry, either norm or the hypergradient, and Pendulum's score falls",
+        )
+        == ["holds"] * 4
+    ),
+    "On the typical seed HANQ and a well-tuned DQN are nearly level": lambda: (
+        abs((seeds(hanq().result) - seeds(row("1", "DQN", paper.BEST).result)).median()) < 4
+    ),
+    "the paper's rule flatters DQN with a target network by a few points and the two others not at all": lambda: (
+        2 < flattery("fig3a-DQN", "DQN", paper.BEST) < 6
+        and abs(flattery("fig3b-DQN", "DQN", "target_rate=1")) < 1
+        and abs(flattery("fig6b-HANQ", "HANQ", "hyper_lr=0.1")) < 1
+    ),
+    "Five rows, DQN's and DQN-LN's among them, lie five to seven points above the paper's": lambda: (
+        sum(5 < line.ours_mean - line.paper_mean < 7 for line in disagreeing().itertuples() if line.environment == "Acrobot") == 5
+    ),
+    "So does DQN without a target network at the smallest discount": lambda: (
+        list(rows("9")[rows("9").overlap == "no"].label) == ["DQN, γ = 0.75, no target network"]
+    ),
+    "about 0.6%: in 89 results half a miss, not eleven": lambda: (
+        len(distinct()) == 89 and len(disagreeing()) == 11 and round(100 * 2 * stats.norm.sf(2 * 1.96 / 2**0.5), 1) == 0.6
+    ),
+    "HANQ's advantage on Pendulum is that no seed is lost": lambda: seeds(hanq().result).min() > 50,
+    "Most of the paper's scores come out again": lambda: (distinct().overlap == "yes").mean() > 0.8,
+}
+
+
+@pytest.mark.parametrize("sentence", FACTS)
+def test_a_sentence_of_the_chapter_is_what_the_result_files_say(sentence):
+    check("reproduction", sentence, FACTS[sentence])
+
+
+def test_without_the_correction_seventeen_claims_hold_as_the_second_exercise_says(monkeypatch):
+    verdicts = judged(monkeypatch, holm=lambda p_values: np.asarray(p_values))
+    assert "Seventeen hold instead of twelve" in text("reproduction") and verdicts.count("holds") == 17
+
+
+def test_with_twice_the_margin_one_more_holds_as_the_third_exercise_says(monkeypatch):
+    verdicts = judged(monkeypatch, MARGIN=10.0)
+    changed = [one.claim.text for one, after in zip(findings(), verdicts, strict=True) if one.verdict != after]
+    assert "One more claim holds, that no tuned discount lets DQN outscore HANQ" in text("reproduction")
+    assert changed == ["No tuned discount lets DQN outscore HANQ"]
+
+
+def test_every_claim_is_shown_with_its_verdict():
+    shown = (BOOK / "reproduction.ipynb").read_text()
+    for one in findings():
+        assert one.claim.text in shown and one.verdict in shown

@@ -51,7 +51,9 @@ SHORT = Protocol(Round(paper.SEEDS, 60_000, 2_000), Round(range(100, 105), 60_00
 BROAD = HALVED._replace(second=Round(range(100, 112), 60_000, 3_000), finalists=6)
 LONG = HALVED._replace(first=Round(range(100, 108), 200_000, 5_000), second=Round(range(100, 108), 200_000, 5_000), growing=3)
 CROSSED = Protocol(Round(range(10), 60_000, 2_000))
-PROTOCOLS = {"datasets": CROSSED, "starts": HALVED, "choice": BROAD, "cartpole": LONG._replace(growing=1)}  # of variations; else short
+BEYOND = Protocol(Round(paper.SEEDS, 20_000, 4_000))  # by then a learned rate has fallen: what is learned is kept
+OF_ONE = LONG._replace(growing=1)
+PROTOCOLS = {"datasets": CROSSED, "starts": HALVED, "choice": BROAD, "cartpole": OF_ONE, "beyond": BEYOND}  # of variations; else short
 QUICK = Round(range(3), 1_000, 200)
 QUICK_TUNED = Protocol(QUICK, Round(range(100, 102), 200, 100), Round(range(100, 102), 500, 100), finalists=1)
 EVAL_EPISODES = 10
@@ -116,14 +118,18 @@ def jobs(name, environment=None):
     elif name in EXPERIMENTS:
         protocol = ALL if name in paper.FIGURES else PROTOCOLS.get(name, SHORT)
         rows = (paper.FIGURES | variations.VARIATIONS)[name]
-        on = "CartPole" if name == "cartpole" else "Pendulum"
-        found = [Job(f"{name}-{label}", on, row, protocol) for label, row in rows.items()]
+        found = [Job(f"{name}-{label}", environment_of(label), row, protocol) for label, row in rows.items()]
     else:
         raise ValueError(f"experiment={name!r} is unknown: use one of {EXPERIMENTS}")
     known = sorted({job.environment for job in found})
     if environment is not None and environment not in known:
         raise ValueError(f"environment={environment!r} is not in {name}: use one of {known}")
     return [job for job in found if environment in (None, job.environment)]
+
+
+def environment_of(label):
+    """The environment that a variation's label names; Pendulum if it names none."""
+    return next((known for known in environments.ENVIRONMENTS if known in label.split("-")), "Pendulum")
 
 
 def _agent_steps(job):

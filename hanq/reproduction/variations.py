@@ -1,6 +1,7 @@
 """Experiments on what the paper leaves open: one choice varied at a time, the rest at its default.
 
-On Pendulum but for "cartpole", most with 60,000 gradient steps (see `hanq.reproduction.protocol`); "{choice}-{algorithm}-{value}".
+On Pendulum unless a label names another environment, most with 60,000 gradient steps (see `hanq.reproduction.protocol`);
+"{choice}-{algorithm}-{value}".
 """
 
 from dataclasses import replace
@@ -9,6 +10,7 @@ from hanq.algorithm import DQN, DQN_LN, HANQ
 from hanq.reproduction.paper import BEST, LEARNING_RATES, TABLES, WITHOUT, Row, row, stem
 
 RETIRED = {"hyper-HANQ-raw-decays": "5c658aa5e05c"}  # results whose algorithm is no longer here, and the commit that made them
+FIRST_RATES = [10**-1.5, 10**-2, 10**-2.5]
 BASELINES = {  # the paper's best rates, half a decade to either side, and what it says of the rest
     "DQN": Row((DQN,), dict(learning_rate=[10**-2, 10**-2.5, 10**-3], target_rate=1e-3)),
     "DQN-LN": Row((DQN_LN,), dict(learning_rate=[10**-3, 10**-3.5, 10**-4])),
@@ -74,10 +76,21 @@ VARIATIONS = {
             TABLES["table1"][score], settings=TABLES["table1"][score].settings | {"learning_rate": [*LEARNING_RATES, 10**-4.5, 10**-5]}
         )
         for score in [("DQN", BEST), ("DQN-l2N", BEST), ("DQN-LN", "target_rate=1"), ("DQN-l2N", "target_rate=1"), ("HANQ", "hyper_lr=0.1")]
-    },
+    }
+    | {"CartPole-wo-any-predictor": row(WITHOUT["w/o any predictor"], hyper_lr=0.1)},
     "datasets": {
         f"{name}-{seed}": replace(row, settings=row.settings | {"learning_rate": row.settings["learning_rate"][1]}, shared_dataset=seed)
         for name, row in BASELINES.items()
         for seed in range(10)
+    },
+    "beyond": {  # what of HANQ fails on CartPole: its predictor, one number for it, none, and none with a discount that is as short
+        "CartPole-HANQ": Row((HANQ,), dict(learning_rate=FIRST_RATES, hyper_lr=0.1)),
+        "CartPole-wo-metapredictor": Row((WITHOUT["w/o metapredictor"],), dict(learning_rate=FIRST_RATES, hyper_lr=0.1)),
+        "CartPole-wo-any-predictor": Row(
+            (WITHOUT["w/o any predictor"],), dict(learning_rate=FIRST_RATES, hyper_lr=0.1, discount=[0.99, 0.95, 0.9, 0.8, 0.7])
+        ),
+        "Pendulum-wo-any-predictor": Row(
+            (WITHOUT["w/o any predictor"],), dict(learning_rate=FIRST_RATES, hyper_lr=0.1, discount=[0.99, 0.9, 0.8])
+        ),
     },
 }

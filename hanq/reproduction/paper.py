@@ -36,7 +36,7 @@ class Row:
     settings: dict
     """Arguments of `hanq.train`; a sequence is a grid."""
     data: dict = field(default_factory=dict)
-    """Arguments of `hanq.collect`, and reward_scale, which multiplies every reward."""
+    """Arguments of `hanq.collect`, and reward_scale and reward_level (`protocol.collected`)."""
     evaluation: dict = field(default_factory=dict)
     """Arguments of `hanq.train` on how agents are evaluated."""
     shared_dataset: int | None = None

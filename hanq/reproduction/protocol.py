@@ -167,7 +167,7 @@ def is_done(job):
         return False
     algorithm, settings = search.best() if search else (job.row.algorithms[0], job.row.settings)
     found = held(load(job.path), job.path)
-    found |= {"data": {"reward_scale": 1.0} | json.loads(found.get("dataset", "{}"))}
+    found |= {"data": {"reward_scale": 1.0, "reward_level": 1.0} | json.loads(found.get("dataset", "{}"))}
     asked = _conditions(job) | {
         "protocol": "tuned" if search else "grid",
         "algorithm": algorithm.canonical(),
@@ -176,6 +176,7 @@ def is_done(job):
         "gradient_steps": job.protocol.report.gradient_steps,
         "eval_every": job.protocol.report.eval_every,
     }
+    asked["data"] = {"reward_level": 1.0} | asked["data"]
     if "dataset_seeds" in found:
         shared = job.row.shared_dataset
         asked["dataset_seeds"] = json.dumps(asked["seeds"] if shared is None else [shared])
@@ -227,7 +228,7 @@ def _trained(job, engine, algorithm, settings, round):
     this = sha256(repr((algorithm.essential(), settings, round)).encode()).hexdigest()[:8]
     checkpoint = job.path.with_name(f"{job.path.stem}.{this}.checkpoint")
     shared = job.row.shared_dataset
-    data = _collected(job.environment, round.seeds if shared is None else (shared,), **job.row.data)
+    data = collected(job.environment, round.seeds if shared is None else (shared,), **job.row.data)
     run = train(
         algorithm,
         data,
@@ -244,7 +245,16 @@ def _trained(job, engine, algorithm, settings, round):
 
 
 @lru_cache(maxsize=4)
-def _collected(environment, seeds, reward_scale=1.0, **options):
+def collected(environment, seeds, reward_scale=1.0, reward_level=1.0, **options):
+    """Datasets, their rewards in another unit, or all values moved by one number v: r + v - discount * (1 - terminated) * v.
+
+    reward_level: how many times its own mean reward each dataset then has on average, but for its terminations.
+    """
     data = collect(environment, seeds, **options)
-    provenance = data.provenance | {"reward_scale": reward_scale}
-    return data if reward_scale == 1 else replace(data, rewards=np.float32(reward_scale) * data.rewards, provenance=provenance)
+    if reward_scale == reward_level == 1:
+        return data
+    discount = USUAL["discount"]
+    v = (reward_level - 1) * data.rewards.mean(-1, keepdims=True, dtype=np.float64) / (1 - discount)
+    rewards = reward_scale * (data.rewards + v * (1 - discount * ~data.terminated))
+    provenance = data.provenance | {"reward_scale": reward_scale, "reward_level": reward_level}
+    return replace(data, rewards=rewards.astype(np.float32), provenance=provenance)

@@ -92,5 +92,14 @@ VARIATIONS = {
         "Pendulum-wo-any-predictor": Row(
             (WITHOUT["w/o any predictor"],), dict(learning_rate=FIRST_RATES, hyper_lr=0.1, discount=[0.99, 0.9, 0.8])
         ),
+    }
+    | {  # the same problems, all values moved by one number: rewards with their own mean, with none, and with its opposite
+        f"{environment}-{name}-level-{level}": replace(BASELINES[name], settings=settings, data={"reward_level": level})
+        for environment, name, settings in (
+            ("Pendulum", "HANQ", dict(learning_rate=FIRST_RATES, hyper_lr=0.1)),
+            ("Pendulum", "DQN", BASELINES["DQN"].settings),
+            ("Acrobot", "HANQ", dict(learning_rate=[10**-2.5, 10**-3, 10**-3.5], hyper_lr=0.1)),
+        )
+        for level in (1.0, 0.0, -1.0)
     },
 }

@@ -84,7 +84,7 @@ def test_all_of_one_environment_is_what_there_is_of_it(monkeypatch):
     monkeypatch.setattr(protocol, "reproduce", lambda name, *_, environment, **__: ran.append((name, environment)))
     for environment in ("Acrobot", "CartPole"):
         main(["reproduce", "all", "--env", environment])
-    expected = [(name, "Acrobot") for name in ("table1", "table2", "table3", "table7")]
+    expected = [(name, "Acrobot") for name in ("table1", "table2", "table3", "table7", "beyond")]
     assert ran == expected + [("table1", "CartPole"), ("cartpole", "CartPole"), ("beyond", "CartPole")]
     with pytest.raises(SystemExit, match="2"):
         main(["reproduce", "all", "--env", "LunarLander"])
@@ -149,3 +149,15 @@ def test_the_command_line_runs_where_hanq_is_not_installed(monkeypatch, capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["--version"])
     assert "not installed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("level", [0.0, -1.0])
+def test_another_level_of_the_rewards_moves_every_value_by_one_number(level):
+    """The same values but for v, in Bellman's equation of any policy: here of the data themselves."""
+    plain, moved = (protocol.collected("CartPole", (3,), reward_level=each) for each in (1.0, level))
+    v = (level - 1) * 1.0 / (1 - 0.99)  # of CartPole's rewards of 1
+    values = np.random.default_rng(0).normal(size=plain.size)  # of the next states: arbitrary
+    before = plain.rewards[0] + 0.99 * ~plain.terminated[0] * values
+    after = moved.rewards[0] + 0.99 * ~plain.terminated[0] * (values + v)
+    np.testing.assert_allclose(after, before + v, rtol=1e-5)
+    assert plain.terminated.any() and moved.provenance["reward_level"] == level

@@ -1,7 +1,7 @@
-"""How fast Seaquest is here, beside what the arithmetic allows: `python -m hanq bench --atari`.
+"""`python -m hanq bench --atari`: the speed of Seaquest on this machine, compared with what its arithmetic allows.
 
-Every figure is the best of several repetitions; steps are timed in calls of half a second or more. The limit is the machine's matrix
-product in float32 over the arithmetic of a step; convolutions reach less of it.
+Every figure is the best of several repetitions, and steps are timed in calls of at least half a second. The limit is the
+machine's speed at float32 matrix products divided by the arithmetic of a step; convolutions stay below that speed.
 """
 
 import tempfile
@@ -24,7 +24,7 @@ LINE = "{:<50} {:>10} {:>10}"
 
 
 def matmul_gflops(device, size=SIZE):
-    """Billions of floating-point operations a second of a matrix product in float32."""
+    """Measure the speed of a float32 matrix product, in billions of floating-point operations per second."""
     a = torch.rand(size, size, device=device)
 
     def product():
@@ -35,16 +35,16 @@ def matmul_gflops(device, size=SIZE):
 
 
 def population(algorithm, data, device, agents=1, hyper_lr=0.0, precision="float32"):
-    """(the engine of `agents` side by side on one dataset, their state after a few steps)"""
+    """Return an engine with `agents` agents side by side on one dataset, and their state after a few steps."""
     ones = np.ones(agents)
     described = Agents(np.arange(agents), 0 * np.arange(agents), 1e-4 * ones, hyper_lr * ones, ones, 0.99 * ones, 0 * ones)
     network = seaquest_network(algorithm, game.SEAQUEST.actions)
     engine = SeaquestEngine(network, described, data, BATCH, device, precision)
-    return engine, engine.advance(initial_state(network, described), 2)  # the first step moves no learning rate; then the capture
+    return engine, engine.advance(initial_state(network, described), 2)  # two kinds of step: only the second adapts the learning rate
 
 
 def steps_a_second(engine, state, seconds=1.0):
-    """Gradient steps a second of each agent, in calls of half of `seconds` or more, beside which a call itself costs little."""
+    """Measure gradient steps per second of each agent, in calls of at least half of `seconds`, so that overhead is negligible."""
     steps, start = 1, time.perf_counter()
     while engine.advance(state, steps) and time.perf_counter() - start < seconds / 2:
         steps, start = 2 * steps, time.perf_counter()

@@ -1,7 +1,8 @@
-"""`python -m hanq check-gpu`: whether a GPU trains Seaquest rightly, how fast, and what Table 5 will take there.
+"""`python -m hanq check-gpu`: does a GPU train Seaquest correctly, how fast, and how long will Table 5 take on it?
 
-Parity: weights after some steps there beside those on the CPU. Capture: steps as a CUDA graph beside the same steps
-launched one by one. Memory and speed: Seaquest's own network, agents side by side. A few minutes.
+Parity compares the weights after some steps with those computed on the CPU. Capture compares steps run as a CUDA graph
+with the same steps launched one by one. Memory and speed are measured with Seaquest's own network and several agents side
+by side. The whole check takes a few minutes.
 """
 
 import sys
@@ -23,23 +24,23 @@ from hanq.engines.population import initial_state
 from hanq.engines.torch_engine import DEVICES, to_numpy
 from hanq.reproduction import paper
 
-AGENTS = (1, 8, 30, 90)  # side by side; Table 5 needs 30, and 90 for DQN
-TRANSITIONS, SECONDS = 1_000, 0.5  # of data; of each timed call
-SMALL = (Convolution(FRAMES, 8, 8, 8), Convolution(8, 8, 4, 2)), 8 * 4 * 4  # convolutions, and what comes out of them
-ENDS = {1: 1e-3, 10: 1e-3, 200: 1e-2}  # gradient steps, and how far apart the weights may be then
-HORIZONS = (5, 55)  # actions of the games that evaluation is timed on
+AGENTS = (1, 8, 30, 90)  # trained side by side; Table 5 needs 30, and 90 for DQN
+TRANSITIONS, SECONDS = 1_000, 0.5  # size of the dataset; length of each timed call
+SMALL = (Convolution(FRAMES, 8, 8, 8), Convolution(8, 8, 4, 2)), 8 * 4 * 4  # convolutions and the size of their output
+ENDS = {1: 1e-3, 10: 1e-3, 200: 1e-2}  # {gradient steps: largest distance between the weights after them}
+HORIZONS = (5, 55)  # lengths, in actions, of the games on which evaluation is timed
 FITS = {True: "fits", False: "does NOT fit"}
 AGREES = {True: "agrees", False: "DIFFERS"}
 
 
 def add_arguments(parser):
-    """The command's own arguments, on an argparse parser."""
+    """Add the command's arguments to an argparse parser."""
     parser.add_argument("--device", default="cuda", help="cuda, cuda:1, ...; cpu, with few agents, to try the command")
     parser.add_argument("--agents", type=int, nargs="+", default=AGENTS, help="how many to time side by side")
 
 
 def run(options):
-    """Print what was found; the exit status: 0, or 1 if anything differs, or 2 without a GPU."""
+    """Run all checks and print the results. Returns the exit status: 0, 1 if anything differs, or 2 without a GPU."""
     if options.device.startswith("cuda") and not DEVICES["cuda"]():
         print("no GPU is found: torch.cuda.is_available() is False", file=sys.stderr)
         return 2
@@ -61,7 +62,7 @@ def run(options):
 
 
 def small_engine(algorithm, data, device, hyper_lr=0.0, target_rate=1.0):
-    """An engine for two agents with a small convolutional network, and the state that they start from."""
+    """Return an engine for two agents with a small convolutional network, and their initial state."""
     convolutions, inputs = SMALL
     network = Network(replace(algorithm, hidden_layers=1, hidden_features=32), inputs, game.SEAQUEST.actions, convolutions)
     ones = np.ones(2)
@@ -70,13 +71,13 @@ def small_engine(algorithm, data, device, hyper_lr=0.0, target_rate=1.0):
 
 
 def distance(ours, theirs, start):
-    """Root mean square distance of the weights, of all agents the largest, in units of how far they moved."""
+    """Return the root mean square distance between two states' weights relative to how far they moved, for the worst agent."""
     ours, theirs, start = (state.params.astype(np.float64) for state in (ours, theirs, start))
     return np.sqrt(np.square(ours - theirs).mean(1) / np.square(theirs - start).mean(1)).max()
 
 
 def parity(data, device):
-    """Whether each kind of algorithm in Table 5 comes to the CPU's weights, one after another."""
+    """Yield, for each kind of algorithm in Table 5, whether it reaches the same weights as on the CPU."""
     print("distance from the CPU's weights, in units of how far they moved, after " + ", ".join(f"{end}" for end in ENDS) + " steps")
     kinds = {
         name: (*row.algorithms, dict(target_rate=paper.ATARI_TARGET_RATES[0]) if "target_rate" in row.settings else {})
@@ -89,13 +90,13 @@ def parity(data, device):
         for end in ENDS:
             theirs, ours = here.advance(theirs, end - theirs.gradient_step), there.advance(ours, end - ours.gradient_step)
             found.append(distance(to_numpy(ours), to_numpy(theirs), start))
-        right = all(one <= most for one, most in zip(found, ENDS.values(), strict=True))  # NaN is not
+        right = all(one <= most for one, most in zip(found, ENDS.values(), strict=True))  # false for NaN
         print(f"  {name:<20}" + "".join(f"{one:>10.1e}" for one in found) + f"  {AGREES[right]}", flush=True)
         yield right
 
 
 def capture(data, device):
-    """Whether steps as a CUDA graph come to the weights of the same steps without one, in two parts."""
+    """Yield whether steps run as a CUDA graph, in two parts, reach the same weights as steps without one."""
     engine, start = small_engine(HANQ, data, device, hyper_lr=0.1)
     if not engine.capturable():
         print(f"no CUDA graph on {device}")
@@ -110,7 +111,7 @@ def capture(data, device):
 
 
 def measured(data, device, counts):
-    """({agents: bytes of memory at the peak}, {agents: {precision: steps a second}}), of those that fit."""
+    """Measure what fits. Returns {agents: peak memory in bytes} and {agents: {precision: steps per second}}."""
     precisions = [name for name in PRECISIONS if name != "tf32" or device.type == "cuda"]
     print("HANQ on Seaquest: steps a second of each agent\n" + f"{'agents':>8}{'GB':>8}" + "".join(f"{one:>10}" for one in precisions))
     memory, speed = {}, {}
@@ -120,7 +121,7 @@ def measured(data, device, counts):
             for precision in precisions:
                 peak, rates[precision] = one_speed(data, device, agents, precision)
                 memory[agents] = max(peak, memory.get(agents, 0))
-        except RuntimeError as error:  # within a capture another error hides the one of the memory
+        except RuntimeError as error:  # during capture, an out-of-memory error is the context of another error
             if not any(isinstance(one, torch.OutOfMemoryError) for one in (error, error.__context__)):
                 raise
             print(f"{agents:>8}  out of memory")
@@ -132,7 +133,7 @@ def measured(data, device, counts):
 
 
 def one_speed(data, device, agents, precision):
-    """(bytes of memory at the peak, steps a second)"""
+    """Return the peak memory in bytes and the steps per second of each agent."""
     on_gpu = device.type == "cuda"
     if on_gpu:
         torch.cuda.empty_cache()
@@ -142,7 +143,7 @@ def one_speed(data, device, agents, precision):
 
 
 def say_memory(data, device, memory):
-    """Print whether a row of Table 5 fits, by its most agents and the frames of all its seeds."""
+    """Print whether the largest row of Table 5 fits into memory, with all of its agents and the frames of all seeds."""
     most, seeds = len(paper.SEEDS) * len(paper.ATARI_TARGET_RATES), len(paper.SEEDS)
     of_frames = seeds * data.members[0].frames.nbytes / data.size * game.SEAQUEST.dataset_size
     of_agents = np.polyval(np.polyfit(list(memory), list(memory.values()), min(1, len(memory) - 1)), most)
@@ -155,7 +156,7 @@ def say_memory(data, device, memory):
 
 
 def evaluation_seconds(data, device, agents):
-    """The most seconds that an evaluation of each agent may take: games of a few actions, for the longest that there are."""
+    """Estimate an upper bound, in seconds per agent, for an evaluation: short games, extrapolated to the longest possible ones."""
     engine, state = bench.population(HANQ, data, device, agents)
     state, seconds = to_numpy(state), []
     for horizon in HORIZONS:
@@ -168,10 +169,10 @@ def evaluation_seconds(data, device, agents):
 
 
 def say_hours(speed, of_evaluation):
-    """Print what all of Table 5 will take at each precision; of_evaluation: seconds of one evaluation of one agent."""
+    """Print how long all of Table 5 will take at each precision. of_evaluation: seconds per evaluation of one agent."""
     steps, rates, seeds = command.COUNTS["gradient_steps"], len(paper.ATARI_LEARNING_RATES), len(paper.SEEDS)
     rows = [seeds * (len(paper.ATARI_TARGET_RATES) if "target_rate" in row.settings else 1) for row in table5.ROWS.values()]
-    evaluations = steps // command.COUNTS["eval_every"] * rates * sum(rows)  # of one agent each
+    evaluations = steps // command.COUNTS["eval_every"] * rates * sum(rows)  # each of one agent
     most = max(speed)
     for precision in speed[most]:
         of_step = {agents: 1 / found[precision] for agents, found in speed.items()}

@@ -1,4 +1,4 @@
-"""`python -m hanq seaquest`: collect, train, evaluate; stop it at any time, start it again."""
+"""`python -m hanq seaquest`: collect data, train and evaluate. It can be stopped at any time and started again."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -19,12 +19,12 @@ ALGORITHMS = {  # the rows of Table 5, and PQN: DQN-LN with its LayerNorm before
     "HANQ": HANQ,
     "HANQ-without-metapredictor": replace(HANQ, predictor="direct"),
 }
-AXES = {"learning_rate": None, "hyper_lr": 0.0, "target_rate": 1.0, "discount": 0.99}  # and what need not be said
+AXES = {"learning_rate": None, "hyper_lr": 0.0, "target_rate": 1.0, "discount": 0.99}  # {axis of the grid: default}
 COUNTS = {"gradient_steps": 1_000_000, "batch_size": 128, "eval_every": Usual(10_000), "eval_episodes": 10, "eval_steps": SEAQUEST.horizon}
 
 
 def add_arguments(parser):
-    """The command's own arguments, on an argparse parser."""
+    """Add the command's arguments to an argparse parser."""
     parser.add_argument("--algorithm", choices=ALGORITHMS, required=True)
     for name, default in AXES.items():
         parser.add_argument(option(name), type=float, nargs="+", required=default is None, default=[default], help="one or several")
@@ -33,7 +33,7 @@ def add_arguments(parser):
 
 
 def add_training_arguments(parser, seeds):
-    """How long and on what to train: what `trained` asks of its options."""
+    """Add the arguments that say how long and on which data to train; `trained` reads them."""
     parser.add_argument("--seed", type=int, nargs="+", default=seeds, help="one or several, each with data of its own")
     parser.add_argument("--steps", dest="gradient_steps", type=int, default=COUNTS["gradient_steps"], help="gradient steps")
     extra = {"eval_every": ", or the steps where they are fewer"}
@@ -46,12 +46,12 @@ def add_training_arguments(parser, seeds):
 
 
 def option(name):
-    """An argument's name on the command line."""
+    """Return the command-line form of an argument's name."""
     return "--" + name.replace("_", "-")
 
 
 def run(options):
-    """Collect what is missing, train, and write `NAME.nc`; `NAME.csv` shows the curves on the way."""
+    """Collect missing data, train, and write `NAME.nc`. During training, `NAME.csv` shows the curves so far."""
     rates = {name: getattr(options, name) for name in AXES}
     path = as_path("out", options.out) / f"{file_name(options.algorithm, rates, options)}.nc"
     found = trained(path, ALGORITHMS[options.algorithm], rates, options)
@@ -63,11 +63,11 @@ def run(options):
 
 
 def trained(path, algorithm, rates, options):
-    """The `Run` in the file `path`; trained first, or on from its checkpoint, unless it is finished.
+    """Return the `Run` in the file `path`, after training it, or continuing from its checkpoint, if it is not finished.
 
-    rates: values of each of `AXES`. Checkpoint and log lie beside the file, frames in a folder `frames` there.
-    Raises ValueError before anything is collected, naming a bad argument, or what a finished file holds that is asked for
-    otherwise; it may be replaced by a longer training only.
+    rates: values for each of `AXES`. The checkpoint and the log are written next to the file, frames to a folder `frames`
+    there. Raises ValueError, before anything is collected, naming a bad argument, or the points in which a finished file
+    differs from what is asked for. Only a longer training may replace a finished file.
     """
     asked = asked_for(algorithm, rates, options)
     with locked("path", path):
@@ -91,7 +91,7 @@ def trained(path, algorithm, rates, options):
 
 
 def asked_for(algorithm, rates, options):
-    """What a training is to be of, as `finished.held` has it; ValueError names an argument that is not allowed."""
+    """Describe the training asked for, in the form of `finished.held`. Raises ValueError naming a bad argument."""
     training.checked_device(options.device, options.precision)
     counts = checked_counts(**{name: getattr(options, name) for name in COUNTS})
     for name, values in rates.items():
@@ -107,7 +107,10 @@ def asked_for(algorithm, rates, options):
 
 
 def finished(path, asked):
-    """The `Run` in the file `path`; None where there is none, or a shorter one of the same training; ValueError names another."""
+    """Load the finished `Run` in the file `path`, or None if there is none or only a shorter one of the same training.
+
+    Raises ValueError if the file holds a different training.
+    """
     if not path.exists():
         return None
     found = load_run(path)
@@ -121,12 +124,12 @@ def finished(path, asked):
 
 @lru_cache(maxsize=1)
 def collected(folder, seeds, transitions):
-    """`frames.collect`, whose checksums take a while, once for several trainings."""
+    """Cache `frames.collect`, whose checksums take a while, for several trainings on the same data."""
     return frames.collect(folder, seeds, transitions)
 
 
 def file_name(label, rates, options):
-    """A name of the run: the label, and each number that differs from the usual."""
+    """Name a run by its label and by each setting that differs from the default."""
     numbers = rates | {"seed": options.seed}
     parts = [label]
     for name, usual in (AXES | {"seed": None}).items():

@@ -1,4 +1,4 @@
-"""How good a population is at Seaquest: greedy full games, squared Bellman error, predictor scale."""
+"""Evaluates a population on Seaquest: the return of full greedy games, the squared Bellman error and the predictor's scale."""
 
 import numpy as np
 import torch
@@ -8,14 +8,14 @@ from hanq.atari import game
 from hanq.atari.network import FRAMES, SIDE
 from hanq.data.generator import EVALUATION, integer, minibatch
 
-SAMPLE, CHUNK = 1_024, 128  # transitions of each dataset that msbe and scale are means of; how many at a time
+SAMPLE, CHUNK = 1_024, 128  # msbe and scale are means over SAMPLE transitions of each dataset, computed CHUNK at a time
 
 
 class Evaluation:
-    """Measures a population at a state, with games of its own that it keeps from call to call.
+    """Evaluates a population, using emulators that it keeps from call to call.
 
-    engine: a training `SeaquestEngine`. episodes: games an agent, whose starts are a function of the agent's
-    seed, the gradient step and the game. horizon: actions after which a game is cut off.
+    engine: the `SeaquestEngine` that trains it. episodes: games per agent, whose starts are a function of the agent's
+    seed, the gradient step and the number of the game. horizon: actions after which a game is cut off.
     """
 
     def __init__(self, engine, episodes, horizon):
@@ -24,7 +24,7 @@ class Evaluation:
 
     @torch.no_grad()
     def __call__(self, state):
-        """Mean return, msbe and scale of every agent, each (agents,) float64."""
+        """Return the mean return, msbe and scale of every agent, each (agents,) float64."""
         engine = self.engine
         params = torch.as_tensor(state.params, device=engine.device)
         error, scale = bellman_error(engine, params)
@@ -35,10 +35,10 @@ class Evaluation:
 
 
 def play(env, network, params, starts):
-    """The return of every agent's greedy games, in the game's own points: (agents, episodes) float64.
+    """Play greedy games and return their scores in the game's own points, (agents, episodes) float64.
 
-    params: (agents, network.size). starts: seeds of the games, (agents, episodes). All games go on until the
-    last is over. A lost life ends nothing; the stack of frames runs on across it.
+    params: (agents, network.size). starts: seeds of the games, (agents, episodes). All games are stepped until the last
+    one is over. Losing a life does not end a game, and the stack of frames continues across it.
     """
     weights = network.views(params)
     frames, _ = game.start(env, starts.ravel())
@@ -55,14 +55,14 @@ def play(env, network, params, starts):
 
 
 def greedy(q):
-    """The best action by Q (..., actions), the first of several; 0 where Q is not finite."""
+    """Return the action with the largest Q (..., actions), the first one in a tie, and 0 if Q is not finite."""
     return torch.where(q.isfinite().all(-1, keepdim=True), q, 0).argmax(-1)
 
 
 def bellman_error(engine, params):
-    """Mean squared Bellman error without the predictor, and mean scale, each (agents,) float64.
+    """Return the mean squared Bellman error without the predictor and the mean scale, each (agents,) float64.
 
-    Over a fixed sample of each agent's dataset: the minibatch of gradient step 0, which is no step of training.
+    Both are means over a fixed sample of each agent's dataset: the minibatch of gradient step 0, on which nobody trains.
     """
     network, weights = engine.network, engine.network.views(params)
     index = minibatch(engine.seeds, [0], engine.size, SAMPLE)[0]  # (seeds, transitions)
@@ -82,5 +82,5 @@ def bellman_error(engine, params):
 
 
 def mean(parts):
-    """Mean over all transitions of parts (agents, transitions), (agents,) float64: on the CPU, for MPS has no float64."""
+    """Average parts, each (agents, transitions), over all transitions: (agents,) float64, on the CPU because MPS lacks float64."""
     return torch.cat(parts, 1).cpu().double().mean(1).numpy()

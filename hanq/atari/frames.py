@@ -1,12 +1,12 @@
-"""Offline data of uniformly random play, every frame once: on disk, memory-mapped, resumable.
+"""Offline Seaquest data from uniformly random play, stored on disk one frame at a time and memory-mapped.
 
-Two files a seed: `.frames` holds the frames as raw bytes, `.nc` an action, a clipped reward, whether
-the episode ended, and two numbers of frames: the one that was seen, and the first of its episode.
-An episode is a life, as in CleanRL. Its stack of 4 begins with its first frame four times, and its
-last frame is there too, so both observations of every step are made by index alone.
+Each seed has two files. The `.frames` file holds the frames as raw bytes. The `.nc` file holds, for each step, the action,
+the clipped reward, whether the episode ended, and the positions of two frames: the one observed and the first of its
+episode. As in CleanRL, an episode is one life. Its first stack repeats its first frame four times, and its last frame is
+stored too, so that the observations before and after every step can be assembled by index alone.
 
-Play is a function of the seed, in blocks of games that start from an emulator freshly seeded: a
-collection that was killed goes on with the next block, to the same bytes.
+Play is a function of the seed. It comes in blocks of games, each started from a freshly seeded emulator, so that a
+collection that was killed continues with the next block and ends with the same bytes.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from hanq.data.arguments import check_seeds, positive_integer
 from hanq.data.files import as_path, clear_locks, locked
 from hanq.data.generator import BEHAVIOUR, GAME, integer
 
-GAMES = 8  # games a block: seeding loads the ROM, which takes as long as 200 steps
+GAMES = 8  # games per block: seeding loads the ROM again, which takes as long as 200 steps
 TYPES = {"actions": "uint8", "rewards": "int8", "terminated": "bool", "rows": "int32", "first_rows": "int32"}
 FRAME_BYTES = SIDE * SIDE
 KIND = "seaquest frames"
@@ -42,13 +42,13 @@ class Frames:
     actions: np.ndarray
     """(size,) uint8"""
     rewards: np.ndarray
-    """(size,) int8: the sign of the game's own"""
+    """(size,) int8: the sign of the game's reward"""
     terminated: np.ndarray
-    """(size,) bool: a life was lost, or the game"""
+    """(size,) bool: whether a life was lost"""
     rows: np.ndarray
-    """(size,) int32: the frame that each action was taken at; the next one came of it"""
+    """(size,) int32: the position of the frame in which the action was taken; the frame after it is the result"""
     first_rows: np.ndarray
-    """(size,) int32: the first frame of its episode"""
+    """(size,) int32: the position of the first frame of the episode"""
     seed: int
     provenance: dict
     digest: str
@@ -60,22 +60,22 @@ class Frames:
 
     @cached_property
     def stack_rows(self):
-        """(size, 5) int64: the four frames of the observation, and the next; never of another episode."""
+        """Positions of the four frames of each observation and of the next frame, all of one episode: (size, 5) int64."""
         rows = self.rows[:, None] + np.arange(1 - FRAMES, 2)
         return np.maximum(rows, self.first_rows[:, None]).astype(np.int64)
 
     def observations(self, index):
-        """The stacks (..., 4, 84, 84) that were seen at these steps, the newest frame last."""
+        """Return the stacks observed at these steps, (..., 4, 84, 84), with the newest frame last."""
         return self.frames[self.stack_rows[index][..., :-1]]
 
     def next_observations(self, index):
-        """The stacks (..., 4, 84, 84) that came of these steps."""
+        """Return the stacks observed after these steps, (..., 4, 84, 84)."""
         return self.frames[self.stack_rows[index][..., 1:]]
 
 
 @dataclass(frozen=True, eq=False)
 class FrameDataset:
-    """Several seeds' transitions, as many for each, as `torch_engine.TorchEngine` and `train` ask for them."""
+    """Transitions of several seeds, equally many of each, with the interface that `torch_engine.TorchEngine` expects."""
 
     members: tuple[Frames, ...]
 
@@ -93,7 +93,7 @@ class FrameDataset:
 
 
 def play_block(env, seed, block, most):
-    """Frames and transitions of `GAMES` games by a uniformly random player, at most so many: (frames, columns)."""
+    """Play `GAMES` games at random, for at most `most` steps. Returns the frames and the columns of the transitions."""
     frames, steps = [], []
     for number in range(GAMES):
         seeds = [integer(game.SEEDS, seed, GAME, block, 0)] if number == 0 else None
@@ -119,11 +119,11 @@ def play_block(env, seed, block, most):
 
 
 def collect(folder, seeds, transitions=game.SEAQUEST.dataset_size, progress=True):
-    """Play that many steps with each seed, or go on playing them, or load them: a `FrameDataset`.
+    """Collect random play with each seed and return it as a `FrameDataset`.
 
-    folder: where `seaquest-SEED-TRANSITIONS.nc` and `.frames` (7 kB a step) go; a finished pair is
-    loaded. transitions: agent steps, 4 emulator frames each. Raises ValueError naming a bad argument,
-    or as `load` does.
+    folder: where `seaquest-SEED-TRANSITIONS.nc` and `.frames` (7 kB per step) are written. A finished pair of files is
+    loaded; an unfinished one is continued. transitions: agent steps, of 4 emulator frames each. Raises ValueError naming
+    a bad argument, and the errors of `load`.
     """
     seeds, transitions = check_seeds(seeds).tolist(), positive_integer("transitions", transitions)
     clear_locks(as_path("folder", folder))
@@ -131,7 +131,7 @@ def collect(folder, seeds, transitions=game.SEAQUEST.dataset_size, progress=True
 
 
 def collect_seed(folder, seed, transitions, progress):
-    """The `Frames` of one seed; one that another run is collecting is waited for."""
+    """Collect the `Frames` of one seed, or wait for another run that is collecting them."""
     path = as_path("folder", folder) / f"seaquest-{seed}-{transitions}.nc"
     if not index_of(path, seed, transitions).attrs["frames_sha256"]:
         with locked("folder", path, wait=True):
@@ -140,7 +140,7 @@ def collect_seed(folder, seed, transitions, progress):
 
 
 def index_of(path, seed, transitions):
-    """The index that is there, or an empty one; ValueError where it is of another collection."""
+    """Read the index file, or start an empty one. Raises ValueError if it belongs to another collection."""
     index = read_index(path) if path.exists() else empty_index(seed, transitions)
     for name, wanted in (("seed", seed), ("transitions", transitions)):
         if index.attrs[name] != wanted:
@@ -149,7 +149,7 @@ def index_of(path, seed, transitions):
 
 
 def play(path, index, progress):
-    """Go on from an index until all its transitions are there."""
+    """Continue a collection from its index until it is complete."""
     if index.attrs["frames_sha256"]:
         return
     frames_path, seed, transitions = path.with_suffix(".frames"), index.attrs["seed"], index.attrs["transitions"]
@@ -171,9 +171,9 @@ def play(path, index, progress):
 
 
 def append(file, index, frames, columns):
-    """Write one block behind the frames that the index knows of; returns the index with it."""
+    """Append one block after the frames that the index records, and return the extended index."""
     known = index.attrs["frames"]
-    file.truncate(known * FRAME_BYTES)  # what a killed collection wrote and did not get to record
+    file.truncate(known * FRAME_BYTES)  # drops frames that a killed collection wrote but did not record
     file.seek(known * FRAME_BYTES)
     file.write(frames.tobytes())
     file.flush()
@@ -185,14 +185,14 @@ def append(file, index, frames, columns):
 
 
 def empty_index(seed, transitions):
-    """The index before the first block."""
+    """Return an index without transitions."""
     columns = {name: ("transition", np.empty(0, kind)) for name, kind in TYPES.items()}
     attrs = dict(kind=KIND, seed=seed, transitions=transitions, blocks=0, frames=0, frames_sha256="", provenance="")
     return xarray.Dataset(columns, attrs=attrs)
 
 
 def read_index(path):
-    """The `.nc` file; ValueError names one that is damaged or of another kind."""
+    """Read an index file. Raises ValueError if it is damaged or something else."""
     index = records.load(path)
     if index.attrs.get("kind") != KIND:
         raise ValueError(f"path={str(path)!r} holds no Seaquest frames but a {index.attrs.get('kind', 'file of another kind')}")
@@ -200,7 +200,7 @@ def read_index(path):
 
 
 def check_length(frames_path, index):
-    """ValueError where the frames that an index speaks of are not all there."""
+    """Raise ValueError unless all frames that an index records are there."""
     there = frames_path.stat().st_size // FRAME_BYTES
     if there < index.attrs["frames"]:
         raise ValueError(
@@ -210,13 +210,13 @@ def check_length(frames_path, index):
 
 
 def frames_checksum(frames_path):
-    """SHA-256 of the frames, as text."""
+    """Return the SHA-256 of the frames in hexadecimal."""
     with open(frames_path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load(path):
-    """The `Frames` that `collect` finished at `path`, the `.nc` file.
+    """Load the `Frames` of a finished collection from the path of its `.nc` file.
 
     Raises FileNotFoundError, or ValueError naming a file that is unfinished, truncated or damaged.
     """

@@ -1,9 +1,9 @@
-"""`python -m hanq table5`: the paper's Table 5, its four rows on Seaquest, in one command.
+"""`python -m hanq table5`: the four rows of the paper's Table 5, on Seaquest, in one command.
 
-Every row and learning rate is one training of all seeds (and of DQN's three target rates) side by side. What is
-finished is kept and what was stopped goes on; a row's result file is written when its learning rates are done.
-The paper's size is made for a GPU, where nothing of this has been measured. On a CPU give it a process a row, few
-learning rates, one target rate and few steps: the file says how many.
+For each row and learning rate, all seeds (and DQN's three target rates) are trained side by side. Finished trainings are
+kept, interrupted ones continue, and a row's result file is written once all of its learning rates are done. An experiment
+of the paper's size needs a GPU, and has not been run on one. On a CPU, use one process per row, few learning rates, one
+target rate and few steps; the result file records how many.
 """
 
 import json
@@ -22,12 +22,12 @@ from hanq.training import scores
 from hanq.training.train import axis
 
 ROWS = {paper.file_name(name): row for (name, _), row in paper.SEAQUEST.items()}
-SHOWN = ("HANQ", "DQN-LN")  # rows that keep their best agent, 3.5 MB each: the book shows them playing
+SHOWN = ("HANQ", "DQN-LN")  # rows whose best agent is stored, at 3.5 MB each, because the book shows it playing
 ORIGIN = ("command", "commit", "date", "machine", "device", "engine", "frames", "cuda_graph", "wall_seconds")
 
 
 def add_arguments(parser):
-    """The command's own arguments, on an argparse parser."""
+    """Add the command's arguments to an argparse parser."""
     parser.add_argument("--row", choices=ROWS, nargs="+", default=list(ROWS), help="one or several")
     parser.add_argument("--learning-rate", type=float, nargs="+", default=paper.ATARI_LEARNING_RATES, help="default: the paper's")
     parser.add_argument("--target-rate", type=float, nargs="+", default=paper.ATARI_TARGET_RATES, help="DQN's, default: the paper's")
@@ -39,10 +39,10 @@ def add_arguments(parser):
 def run(options):
     """Train what is missing and write a result for each row.
 
-    Raises ValueError before anything is trained where an argument is bad, a file holds what would be lost (see `holds_all`
-    and `command.finished`), or another run is making one of the rows.
+    Raises ValueError, before anything is trained, if an argument is bad, if a result would be lost (see `holds_all` and
+    `command.finished`), or if another run is making one of the rows.
     """
-    axis("learning_rate", options.learning_rate)  # for repeated ones: each is a training of its own
+    axis("learning_rate", options.learning_rate)  # refuses repeated rates, each of which would be trained separately
     work, out = as_path("work", options.work), as_path("out", options.out)
     rows = [(paper.path_of(result_name(label, options.precision), out), trainings_of(label, work, options)) for label in options.row]
     with ExitStack() as stack:
@@ -59,7 +59,7 @@ def run(options):
 
 
 def trainings_of(label, work, options):
-    """(path, algorithm, rates, what is asked for) of each learning rate of a row; ValueError names a bad argument."""
+    """List (path, algorithm, rates, what is asked for) for each learning rate of a row. Raises ValueError for a bad argument."""
     (algorithm,) = ROWS[label].algorithms
     return [
         (work / f"{command.file_name(label, rates, options)}.nc", algorithm, rates, command.asked_for(algorithm, rates, options))
@@ -73,8 +73,8 @@ def train_row(result, trainings, options):
     for path, algorithm, rates, asked in trainings:
         runs.append(command.trained(path, algorithm, rates, options))
         kept = path.with_name(f"{path.stem}.checkpoint")
-        if kept.exists() and checkpoint.reached(kept) <= asked["gradient_steps"]:  # else it is of a longer training
-            kept.unlink()  # 40 MB an agent
+        if kept.exists() and checkpoint.reached(kept) <= asked["gradient_steps"]:  # otherwise it belongs to a longer training
+            kept.unlink()  # 40 MB per agent
         print(f"{path}: learning rate {len(runs)} of {len(trainings)} is done", flush=True)
     curves = combined(runs)
     records.save(with_policy(curves, runs) if result.stem in SHOWN else curves, result)
@@ -82,10 +82,10 @@ def train_row(result, trainings, options):
 
 
 def holds_all(result, trainings):
-    """Whether a row's result file is there and has all that its trainings are asked for.
+    """Check whether a row's result file exists and already holds everything that its trainings are asked for.
 
-    Raises ValueError naming what it has that they would not: learning rates, target rates, seeds, steps or evaluations;
-    or in what else they differ.
+    Raises ValueError, naming the difference, if the file holds learning rates, target rates, seeds, steps or evaluations
+    that these trainings would not produce, or if it is of another experiment.
     """
     if not result.exists():
         return False
@@ -97,26 +97,26 @@ def holds_all(result, trainings):
     least["settings"] = {name: least_of(there["settings"][name], values) for name, values in asked["settings"].items()}
     if asked["gradient_steps"] > there.get("gradient_steps", 0):
         least["gradient_steps"] = there.get("gradient_steps")
-        if asked["gradient_steps"] // asked["eval_every"] >= curves.sizes["gradient_step"]:  # the longer it is, the rarer
+        if asked["gradient_steps"] // asked["eval_every"] >= curves.sizes["gradient_step"]:  # a longer one may evaluate less often
             least["eval_every"] = there.get("eval_every")
     check_same(result, there, least, "ask for all that it holds, use another folder (--out), or move the file away")
     return least == asked
 
 
 def least_of(values, asked):
-    """The values that a file has where those asked for contain them, else those asked for."""
+    """Return the values in the file if they are among those asked for, otherwise those asked for."""
     return values if set(values) <= set(asked) else asked
 
 
 def result_name(label, precision):
-    """What a row's result is called: its precision is named unless it is the usual one."""
+    """Name a row's result, including its precision unless that is float32."""
     return f"seaquest-{label}" if precision == "float32" else f"seaquest-{label}-{precision}"
 
 
 def settings_of(row, learning_rates, target_rates):
-    """What `command.trained` is given for each learning rate: values of each of `command.AXES`.
+    """List the arguments of `command.trained` for each learning rate: values for each of `command.AXES`.
 
-    target_rates: for the row that has a grid of them.
+    target_rates: used by the row that has a grid of them.
     """
     settings = row.settings | {"target_rate": target_rates} if "target_rate" in row.settings else row.settings
     usual = {name: np.atleast_1d(settings.get(name, value)).tolist() for name, value in command.AXES.items()}
@@ -124,9 +124,9 @@ def settings_of(row, learning_rates, target_rates):
 
 
 def combined(runs):
-    """A row's result: the curves of its runs, one a learning rate.
+    """Combine the curves of a row's runs, one per learning rate.
 
-    attrs: those of the last run, the seconds of all, and what else differs among them in `trainings`.
+    The attributes are those of the last run, with the seconds of all runs; `trainings` lists what differs between them.
     """
     curves = xarray.concat([run.curves for run in runs], "learning_rate")
     trainings = [
@@ -142,13 +142,13 @@ def combined(runs):
 
 
 def with_policy(curves, runs):
-    """`combined`'s curves and `policy`, the best agent's last parameters: (parameters,) float32, of half precision.
+    """Add `policy`, the final parameters of the best agent, (parameters,) float32 rounded to half precision.
 
-    The best is that of the grid, by the score averaged over training and seeds, and its first seed; the attribute
-    `policy` says which that is.
+    The best grid point is the one with the highest score averaged over training and seeds; its first seed is stored. The
+    attribute `policy` says which agent this is.
     """
     best = scores.best_of_grid(scores.average_over_training(curves.score))
     (run,) = [run for run in runs if run.curves.learning_rate.item() == best["learning_rate"]]
-    with np.errstate(over="ignore"):  # a diverged agent's parameters may be beyond half precision
+    with np.errstate(over="ignore"):  # the parameters of a diverged agent may overflow half precision
         half = run.parameters.sel(best).isel(seed=0).values.astype(np.float16).astype(np.float32)
     return curves.assign(policy=("parameter", half)).assign_attrs(policy=json.dumps(best | {"seed": curves.seed[0].item()}))

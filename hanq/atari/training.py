@@ -1,4 +1,4 @@
-"""Train agents on Seaquest's frames: the engine of `hanq.engines.torch_engine`, fed from frames on disk or on the device."""
+"""Trains agents on Seaquest's frames with the PyTorch engine, reading frames from disk or from the GPU's memory."""
 
 import ctypes
 import json
@@ -25,14 +25,14 @@ from hanq.training.segments import Checkpoint, Usual, checked_counts, progress_b
 from hanq.training.train import agents_of, axis, labelled, labelled_parameters
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
-CHECKPOINT_SECONDS = 120  # 34 MB an agent each time
+CHECKPOINT_SECONDS = 120  # a checkpoint takes 34 MB per agent
 RELEASE_STEPS = 500  # gradient steps between releases of freed memory
-SHARE_OF_MEMORY = 0.5  # of what the device has free, that frames may take
-ON_DEVICE: WeakKeyDictionary = WeakKeyDictionary()  # {dataset: {device: its frames there}}: moved once for several trainings
+SHARE_OF_MEMORY = 0.5  # the share of the device's free memory that frames may occupy
+ON_DEVICE: WeakKeyDictionary = WeakKeyDictionary()  # {dataset: {device: frames}}, so that several trainings share one copy
 
 
 class SeaquestEngine(torch_engine.TorchEngine):
-    """The population trained by `reference.step` on stacks that are made from single frames."""
+    """Trains a population by `reference.step` on stacks assembled from single frames."""
 
     def __init__(self, network, agents, dataset, batch_size, device, precision="float32", compiled=False):
         super().__init__(network, agents, dataset, batch_size, device)
@@ -41,7 +41,7 @@ class SeaquestEngine(torch_engine.TorchEngine):
             self.name, self.later_step = "torch-compiled", torch.compile(reference.later_step)
 
     def load(self, dataset):
-        """Columns on the device, and each seed's frames there too, if all of them fit, else on disk."""
+        """Move the columns to the device, and the frames of all seeds too if they fit; otherwise frames stay on disk."""
         frames = frames_on(dataset, self.device) if self.device.type == "cuda" else None
         self.frames_on_device = frames is not None
         frames = frames or [torch.from_numpy(member.frames) for member in dataset.members]
@@ -53,7 +53,7 @@ class SeaquestEngine(torch_engine.TorchEngine):
         return frames, columns
 
     def gather(self, index):
-        """The transitions at `index`, (seeds, batch), of each agent's dataset: (agents, batch, ...); pictures stay uint8."""
+        """Return each agent's transitions at `index`, (seeds, batch), as (agents, batch, ...); frames remain uint8."""
         frames, columns = self.transitions
         index = index[self.seed_of_agent]
         batch = {name: values[self.agents.datasets[:, None], index] for name, values in columns.items()}
@@ -75,11 +75,11 @@ class SeaquestEngine(torch_engine.TorchEngine):
 
 
 def frames_on(dataset, device):
-    """Each seed's frames on a GPU, where they stay as long as the dataset does; None, with a warning, if they do not fit."""
+    """Return each seed's frames on a GPU, where they stay as long as the dataset exists. Warns and returns None if they do not fit."""
     kept = ON_DEVICE.setdefault(dataset, {})
     if device not in kept:
         frames = [torch.from_numpy(member.frames) for member in dataset.members]
-        torch.cuda.empty_cache()  # what earlier trainings have freed is free
+        torch.cuda.empty_cache()  # so that memory freed by earlier trainings counts as free
         size, (free, _) = sum(pictures.nbytes for pictures in frames), torch.cuda.mem_get_info(device)
         if size > SHARE_OF_MEMORY * free:
             warnings.warn(
@@ -94,14 +94,14 @@ def frames_on(dataset, device):
 
 
 def release_memory():
-    """Give freed memory back to the system: glibc before 2.38 keeps it between aligned arrays, over a megabyte a step."""
+    """Return freed memory to the operating system. glibc before 2.38 would keep over a megabyte per step between aligned arrays."""
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
 
 
 @contextmanager
 def precision_of(precision, device):
-    """float32 as it is; with tensor cores' TF32; or layers in bfloat16 and all else in float32 (see `reference.linear`)."""
+    """Compute in full float32, in TF32 on tensor cores, or with the layers alone in bfloat16 (see `reference.linear`)."""
     settings = torch.backends.cuda.matmul, torch.backends.cudnn
     before = [setting.allow_tf32 for setting in settings]
     try:
@@ -137,14 +137,14 @@ def train_on_frames(
 ):
     """Train one agent for every seed and every point of the grid, side by side.
 
-    Side by side their convolutions are grouped ones, which on a CPU take longer than one agent after the other: there,
-    run a process an agent. On a GPU nothing of this has been measured.
+    The agents' convolutions become one grouped convolution. On a CPU this takes longer than training one agent after the
+    other, so run one process per agent there. On a GPU it has not been measured.
 
-    algorithm: an `Algorithm`; its hidden layers are Seaquest's. dataset: a `FrameDataset`. learning_rate,
+    algorithm: an `Algorithm`; its hidden layers are replaced by Seaquest's. dataset: a `FrameDataset`. learning_rate,
     hyper_lr, target_rate, discount, gradient_steps, batch_size, eval_every, eval_episodes, checkpoint, progress:
-    as in `hanq.train`. eval_steps: actions after which a game is cut off. device: "auto" is a GPU if there is one.
-    precision: one of `PRECISIONS`, of training only: evaluation is in float32. compiled: whether through torch.compile.
-    log: a CSV file of the curves so far, replaced at each evaluation.
+    as in `hanq.train`. eval_steps: actions after which a game is cut off. device: "auto" chooses a GPU if there is one.
+    precision: one of `PRECISIONS`, for training only; evaluation uses float32. compiled: whether to use torch.compile.
+    log: a CSV file with the curves so far, replaced at each evaluation.
 
     Returns a `Run` labelled as `hanq.train` labels it; msbe and scale are means over a fixed sample of the dataset.
     Raises TypeError or ValueError naming the argument, its value and what is allowed.
@@ -176,7 +176,7 @@ def train_on_frames(
     evaluation = Evaluation(engine, counts["eval_episodes"], counts["eval_steps"])
 
     def measure(state):
-        with precision_of("float32", device):  # torch's own default has TF32 in convolutions
+        with precision_of("float32", device):  # by default torch uses TF32 in convolutions
             return evaluation(state)
 
     with files.locked("checkpoint", checkpoint) as checkpoint, progress_bar(counts["gradient_steps"], progress) as bar:
@@ -187,7 +187,7 @@ def train_on_frames(
 
 
 def checked_device(device, precision):
-    """The torch.device; ValueError where it is not there, or has no such precision."""
+    """Return the torch.device. Raises ValueError if it is not available or does not support the precision."""
     if precision not in PRECISIONS:
         raise ValueError(f"precision={precision!r} is unknown: use one of {PRECISIONS}")
     if device == "auto":
@@ -199,7 +199,7 @@ def checked_device(device, precision):
 
 
 def provenance(algorithm, dataset, engine):
-    """Where the curves come from, beside the counts."""
+    """Return where the curves come from, apart from the counts."""
     on_gpu = engine.device.type == "cuda"
     return records.provenance() | {
         "algorithm": json.dumps(asdict(algorithm)),

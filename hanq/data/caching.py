@@ -1,6 +1,6 @@
-"""Numba's decorators with a cache on disk that can be missing, full or damaged: then code is compiled anew.
+"""Numba's decorators with a more robust cache: if it is missing, full or damaged, code is compiled again.
 
-Numba itself stops at each of these, or loads what it finds. Every function with `cache=True` comes from here.
+Numba itself raises an error in these cases, or loads damaged code. Every function with `cache=True` is decorated here.
 """
 
 import functools
@@ -18,7 +18,7 @@ REMEDY = "set NUMBA_CACHE_DIR to a folder that can be written to and has room"
 
 
 def njit(*signatures, cache=False, **options):
-    """As numba.njit."""
+    """Like numba.njit, with a robust cache."""
 
     def decorate(function):
         dispatcher = numba.njit(**options)(function)
@@ -30,7 +30,7 @@ def njit(*signatures, cache=False, **options):
 
 
 def vectorize(signatures, cache=False):
-    """As numba.vectorize."""
+    """Like numba.vectorize, with a robust cache."""
 
     def decorate(function):
         ufunc = numba.vectorize(function)
@@ -42,7 +42,7 @@ def vectorize(signatures, cache=False):
 
 
 def with_signatures(compiled, add, signatures):
-    """Compiled for these types now, and then for no others; without any, whenever it is called."""
+    """Compile for the given signatures now and for no others later; without signatures, compile on each new call type."""
     for signature in signatures:
         add(signature)
     if signatures:
@@ -52,12 +52,12 @@ def with_signatures(compiled, add, signatures):
 
 @functools.cache
 def say(message):
-    """Warn, once a process."""
+    """Warn once per process."""
     warnings.warn(message, stacklevel=3)
 
 
 def cache_of(function):
-    """A function's cache, or one that holds nothing where no folder can be written to."""
+    """Return the cache for a function, or one that stores nothing if no folder is writable."""
     try:
         cache = Cache(function)
     except (RuntimeError, OSError) as error:
@@ -71,7 +71,7 @@ def cache_of(function):
 
 
 class Location(CompileResultCacheImpl):
-    """Where a function's files are. Without a home Numba would make a folder named `~`."""
+    """Chooses the folder of a function's cache. Without a home folder, Numba would create one named `~`."""
 
     @property
     def _locator_classes(self):
@@ -80,7 +80,7 @@ class Location(CompileResultCacheImpl):
 
 
 class Cache(FunctionCache):
-    """Numba's cache of one function, whose failures cost time only."""
+    """Numba's cache for one function, except that a failure only costs the time to compile again."""
 
     _impl_class = Location
 
@@ -93,28 +93,28 @@ class Cache(FunctionCache):
         )
 
     def load_overload(self, signature, target_context):
-        """The code for a signature, or None where there is none that can be used."""
+        """Return the code for a signature, or None if there is none that can be used."""
         try:
             return super().load_overload(signature, target_context)
-        except Exception as error:  # unpickling what is damaged can raise anything
+        except Exception as error:  # damaged data can raise anything
             say(f"the cache of compiled code in {self.cache_path!r} cannot be used, so code is compiled anew ({error})")
-        with suppress(OSError):  # saving says so
-            self.flush()  # else saving would read the same again
+        with suppress(OSError):  # if this fails, saving fails too, and warns
+            self.flush()  # otherwise saving would read the damaged index again
         return None
 
     def save_overload(self, signature, code):
-        """Keep the code for a signature, if that is possible."""
+        """Store the code for a signature, if possible."""
         try:
             super().save_overload(signature, code)
-        except Exception as error:  # a full disk, and all that reading can raise
+        except Exception as error:  # a full disk, or anything that reading a damaged index raises
             say(f"compiled code cannot be kept in {self.cache_path!r} ({error}), so every process compiles anew: {REMEDY}")
 
 
 class CheckedFile(IndexDataCacheFile):
-    """Numba's index and data files, each with a checksum at its end, where unpickling does not read.
+    """Numba's index and data files, each followed by a checksum.
 
-    Data name what they are the code of: a process that is killed between its two files leaves an index that
-    points to the code of an earlier edit, or of other types.
+    The data also record which source and signature they belong to: a process killed between writing the two files leaves
+    an index that points to code for an earlier version of the source, or for other types.
     """
 
     def save(self, key, data):
@@ -141,7 +141,7 @@ class CheckedFile(IndexDataCacheFile):
 
 
 def check(path):
-    """UnpicklingError where a file does not end with its own checksum."""
+    """Raise UnpicklingError if a file does not end with its own checksum."""
     if not os.path.exists(path):
         return
     with open(path, "rb") as file:

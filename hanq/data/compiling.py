@@ -1,10 +1,11 @@
-"""Compiled entry points that hold everything they call, so that what runs never depends on what else was compiled.
+"""Decorators for compiled functions that run the same machine code in every process.
 
-Numba gives the functions that an entry point calls weak symbols, and LLVM's loader takes the first definition of a weak
-symbol that it knows. The process that compiles has each of those functions as a module of its own too, optimised apart
-from its caller; a process that reads the cache has only the caller's copy. Both are right, and with reassociated sums they
-differ in the last bits. Private symbols leave nothing to be chosen, and as nothing else runs the functions that only entry
-points call (`part`), no machine code is made for them, which halves the time that compiling takes.
+Numba links the functions that an entry point calls through weak symbols, and LLVM's loader uses the first definition of a
+weak symbol that it meets. The process that compiles also holds each of those functions as a separate module, optimised on
+its own; a process that loads the entry point from the cache holds only the copy inside the entry point. Both copies are
+correct, but sums are reassociated differently, so that results differ in their last bits. An `entry_point` therefore makes
+the symbols of its copies private. A `part` is a function that only compiled code calls: it gets no machine code of its own,
+which halves compile time.
 """
 
 from functools import partial
@@ -18,7 +19,7 @@ from hanq.data.caching import njit
 
 
 class WholeLibrary(JITCodeLibrary):
-    """Machine code in which only the entry point has a name that others see."""
+    """Machine code in which every function but the entry point is private."""
 
     def _optimize_final_module(self):
         for function in self._final_module.functions:
@@ -37,7 +38,7 @@ class WholeCompiler(Compiler):
 
 
 class PartLibrary(JITCodeLibrary):
-    """Code that becomes machine code where it is linked, and only there: without an address, and so without an environment."""
+    """Code that becomes machine code only as part of the entry points that link it; on its own it has no address."""
 
     def _optimize_final_module(self):
         pass
@@ -51,7 +52,7 @@ class PartLibrary(JITCodeLibrary):
 
     @property
     def codegen(self):
-        """What Numba asks to tell a function's address where its environment lies."""
+        """Numba calls `codegen.set_env` with the function's address, of which there is none here."""
         return self
 
     def set_env(self, name, environment):
@@ -68,4 +69,4 @@ class PartCompiler(Compiler):
 
 entry_point = partial(njit, nogil=True, cache=True, pipeline_class=WholeCompiler)
 part = partial(numba.njit, no_cpython_wrapper=True, no_cfunc_wrapper=True, pipeline_class=PartCompiler, _nrt=False)
-"""For functions that are called by compiled code alone. They borrow their arrays (_nrt) and cannot make new ones."""
+"""For functions that only compiled code calls. They borrow their arrays and cannot allocate new ones (`_nrt=False`)."""

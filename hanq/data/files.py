@@ -1,4 +1,4 @@
-"""Paths as a user gives them; files written whole or not at all, and by one run at a time."""
+"""Paths from users, atomic writes, and locks that keep two runs from writing the same file."""
 
 import os
 import re
@@ -20,7 +20,7 @@ POLL_SECONDS, SILENT_SECONDS = 0.01, 3.0
 
 
 def as_path(name, value):
-    """An argument as a Path, its `~` expanded; TypeError or ValueError names one that is no path."""
+    """Convert an argument to a Path and expand `~`. Raises TypeError or ValueError, naming the argument, if that fails."""
     try:
         return Path(value).expanduser()
     except TypeError as error:
@@ -31,13 +31,14 @@ def as_path(name, value):
 
 @contextmanager
 def atomic(path):
-    """A temporary path beside `path` that takes its place only once the block has succeeded.
+    """Yield a temporary path, which replaces `path` only if the block succeeds.
 
-    Writers in one folder wait for each other, so temporary files of this path that one finds are of writers that were killed.
+    Writers to the same folder wait for each other. Any temporary file of this path found on entry was therefore left by
+    a writer that was killed, and is removed.
     """
     path = as_path("path", path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A folder can be locked without a file that a killed writer would leave, but not on Windows.
+    # Locking the folder itself leaves no lock file behind if the writer is killed. Windows cannot lock folders.
     with _held(path.parent if fcntl else path.with_name(f"{path.name}.partial.lock")) as alone:
         if alone:
             left = re.compile(re.escape(path.name) + r"\.[0-9a-f]{16}\.partial")
@@ -46,7 +47,7 @@ def atomic(path):
         partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}.partial")
         try:
             yield partial
-            with open(partial, "r+b") as file:  # Windows flushes only what is open for writing
+            with open(partial, "r+b") as file:  # Windows only flushes files that are open for writing
                 os.fsync(file.fileno())
             os.replace(partial, path)
         finally:
@@ -56,10 +57,10 @@ def atomic(path):
 
 @contextmanager
 def locked(name, path, wait=False):
-    """Keep other runs from `path` while the block runs: the Path, its `~` expanded, or None for None.
+    """Keep other runs away from `path` while the block runs. Yields it as a Path with `~` expanded, or None for None.
 
-    name: the argument's, for messages. The system drops the lock when the process ends, however it ends.
-    Raises ValueError where another run has the path, or with `wait` waits until it has not.
+    name: the name of the argument, for error messages. The operating system releases the lock when the process ends,
+    however it ends. If another run holds the lock, raises ValueError, or waits for it if `wait` is true.
     """
     if path is None:
         yield None
@@ -73,7 +74,7 @@ def locked(name, path, wait=False):
 
 
 def clear_locks(folder):
-    """Remove the lock files that killed runs left in a folder, but none that is held."""
+    """Remove lock files that killed runs left in a folder; locks that are held stay."""
     for lock in sorted(folder.glob("*.lock")):
         with suppress(ValueError, OSError), _held(lock, "held"):
             pass
@@ -81,19 +82,19 @@ def clear_locks(folder):
 
 @contextmanager
 def _held(lock, refusal=None):
-    """Hold a folder, or a lock file, which is gone afterwards; gives False where the file system has no locks.
+    """Hold a lock on a folder, or on a lock file, which is removed afterwards. Yields False if the file system has no locks.
 
-    Where another holds it, raises ValueError with the refusal, or without one waits.
+    If another process holds the lock, raises ValueError with the message `refusal`, or waits if there is none.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
     descriptor, alone = _acquire(lock, refusal)
     try:
         yield alone
     finally:
-        if fcntl:  # while it is held: afterwards it may be another's
+        if fcntl:  # before the lock is released: afterwards the file may belong to another process
             _remove(lock)
         os.close(descriptor)
-        if not fcntl:  # Windows removes no file that is open, so never another's
+        if not fcntl:  # Windows refuses to remove an open file, so this cannot be another process's lock
             _remove(lock)
 
 
@@ -104,7 +105,7 @@ def _remove(lock):
 
 
 def _acquire(lock, refusal):
-    """(the open descriptor of a folder or lock file, whether it could be locked)"""
+    """Open a folder or lock file and lock it. Returns its descriptor and whether the file system supports locks."""
     start, told = time.monotonic(), False
     while True:
         descriptor = os.open(lock, os.O_RDONLY if lock.is_dir() else os.O_RDWR | os.O_CREAT)
@@ -127,11 +128,11 @@ def _acquire(lock, refusal):
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), os.stat(lock)):
                 return descriptor, True
-        os.close(descriptor)  # its last holder removed it meanwhile: the name is another's or nobody's
+        os.close(descriptor)  # the last holder removed the file in the meantime, so this lock protects nothing: try again
 
 
 def _flush_folder(folder):
-    """Put a new name on the disk, where the system lets one flush a folder."""
+    """Flush a folder, so that a new file name survives a power failure, where the operating system allows it."""
     if hasattr(os, "O_DIRECTORY"):
         with suppress(OSError):
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,7 +1,7 @@
-"""Files that can be trusted: checked when read, never unpickled.
+"""The file format for results and datasets: compressed netCDF with provenance and checksums, never pickled.
 
-One format, compressed netCDF of a labelled xarray.Dataset whose attributes say where it comes
-from and hold a checksum of everything in it.
+A file holds one labelled xarray.Dataset. Its attributes say where it comes from and include a checksum of its
+contents, which is verified on loading.
 """
 
 import hashlib
@@ -24,14 +24,14 @@ import xarray
 from hanq.data.files import as_path, atomic
 
 CHECKSUM = "sha256"
-ENDING = b"sha256 of all before:"  # and 64 digits, behind what HDF5 reads: it may never return from a damaged file
+ENDING = b"sha256 of all before:"  # then 64 digits, after the part that HDF5 reads; HDF5 can hang on a damaged file
 EDITED = "path={path!r} does not match its own checksum: it was edited or damaged"
-MOST_COMPRESSED = 1_032  # bytes that zlib can make one of
+MOST_COMPRESSED = 1_032  # zlib compresses at most this many bytes into one
 
 
 @contextmanager
 def interrupts_later():
-    """Keep Ctrl-C until the block is over: within HDF5 its exception may be raised where Python drops it, and be lost."""
+    """Postpone Ctrl-C until the end of the block: inside an HDF5 callback, Python would drop the exception."""
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
         yield
@@ -47,12 +47,12 @@ def interrupts_later():
 
 
 def digest(data):
-    """Checksum of an xarray.Dataset: names, dimensions, types, values and attributes."""
+    """SHA-256 of an xarray.Dataset: its names, dimensions, types, values and attributes."""
     sha = hashlib.sha256()
     for name in sorted(data.variables):
         variable = data.variables[name]
         values = np.asarray(variable.values)
-        if values.dtype.kind not in "biuf":  # text: its width in memory is not part of its value
+        if values.dtype.kind not in "biuf":  # text, whose padded width in memory must not count
             values = np.array(json.dumps(values.tolist()).encode())
         else:
             values = np.ascontiguousarray(values)
@@ -64,23 +64,23 @@ def digest(data):
 
 
 def plain(value):
-    """An attribute as JSON has it, whichever of NumPy's types it came back as."""
+    """Convert an attribute that netCDF returned as a NumPy value to a plain Python value."""
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
 
 
 def save(data, path):
     """Write an xarray.Dataset to one compressed netCDF file, atomically."""
     data = data.assign_attrs({CHECKSUM: digest(data)})
-    compressed = {"zlib": True, "complevel": 5, "shuffle": True}  # with an index of some 4 kB, not worth it for less
+    compressed = {"zlib": True, "complevel": 5, "shuffle": True}  # costs an index of about 4 kB, so not for small variables
     encoding = {name: {"_FillValue": None} | (compressed if data[name].nbytes > 4096 else {}) for name in data.variables}
     with interrupts_later():
-        written = data.to_netcdf(engine="h5netcdf", encoding=encoding)  # in memory: HDF5 may crash where the disk is full
+        written = data.to_netcdf(engine="h5netcdf", encoding=encoding)  # in memory, because HDF5 can crash on a full disk
     with atomic(path) as partial:
         partial.write_bytes(bytes(written) + ENDING + hashlib.sha256(written).hexdigest().encode())
 
 
 def load(path):
-    """Read what `save` wrote; ValueError names a file that is truncated or was edited."""
+    """Read a file written by `save`. Raises ValueError, naming the file, if it is truncated, damaged or was edited."""
     path = as_path("path", path)
     if not path.is_file():
         raise FileNotFoundError(f"path={str(path)!r} does not exist")
@@ -89,7 +89,7 @@ def load(path):
         check_layout(path)
         with interrupts_later(), xarray.open_dataset(path, engine="h5netcdf", mask_and_scale=False) as opened:
             data = opened.load()
-    except Exception as error:  # h5py raises OSError, KeyError or RuntimeError, by where the file breaks off
+    except Exception as error:  # OSError, KeyError or RuntimeError, depending on where the file breaks off
         raise ValueError(f"path={str(path)!r} is not a readable netCDF file: truncated or damaged ({error})") from error
     data.attrs = {key: plain(value) for key, value in data.attrs.items()}
     stored = data.attrs.pop(CHECKSUM, None)
@@ -99,7 +99,7 @@ def load(path):
 
 
 def check_ending(path):
-    """ValueError where a file is not what it says at its end; files of earlier versions say nothing there."""
+    """Verify the checksum at the end of a file, if there is one: files of earlier versions have none. Raises ValueError."""
     size = max(0, path.stat().st_size - len(ENDING) - 64)
     with open(path, "rb") as file:
         file.seek(size)
@@ -114,7 +114,10 @@ def check_ending(path):
 
 
 def check_layout(path):
-    """ValueError where a netCDF file reaches beyond itself, or promises more numbers than it can hold, before any is read."""
+    """Check, before any values are read, that a netCDF file refers to no other file and declares no more data than it can hold.
+
+    Raises ValueError.
+    """
     with h5py.File(path) as file:
         promised = 0
         for name in file:
@@ -132,7 +135,7 @@ def check_layout(path):
 
 
 def provenance():
-    """Where a result comes from: command, commit, versions, machine, date."""
+    """Return where a result comes from: command, commit, versions, machine and date."""
     packages = ("torch", "numpy", "numba", "gymnasium", "xarray")
     program = Path(sys.argv[0])
     names = {"__main__.py": f"python -m {program.parent.name}", "hanq": "hanq", "hanq.exe": "hanq"}
@@ -147,7 +150,10 @@ def provenance():
 
 
 def portable(argument):
-    """A command's argument without the machine's folders: a path in the repository relative to it, of another its name."""
+    """Strip this machine's folders from a command-line argument.
+
+    A path inside the repository becomes relative to it; of any other absolute path only the name is kept.
+    """
     option, equals, value = argument.partition("=") if argument.startswith("-") else ("", "", argument)
     path = Path(os.path.expanduser(value))
     if not path.is_absolute():
@@ -160,7 +166,7 @@ def portable(argument):
 
 
 def commit():
-    """The checkout's commit, with `+changes` where the package differs from it, else `unknown`."""
+    """Return the commit of the checkout, with `+changes` appended if the package was edited since; `unknown` outside git."""
     package = Path(__file__).parents[1]
     git = ["git", "-C", str(package)]
     try:
@@ -173,7 +179,7 @@ def commit():
 
 
 def processor():
-    """The processor's name, as far as the system tells it."""
+    """Return the name of the processor, as precisely as the operating system gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))

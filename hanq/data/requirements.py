@@ -1,4 +1,4 @@
-"""Whether the installed libraries are what `pyproject.toml` asks for: said once at import, and then tried all the same."""
+"""Checks at import whether the installed libraries meet the requirements in `pyproject.toml`; if not, warns and carries on."""
 
 import warnings
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -7,9 +7,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 
 def unmet(asked=None):
-    """What is asked for and not there, as "numpy>=1.26 (1.25.2 is installed)".
+    """Return the requirements that are not met, each like "numpy>=1.26 (1.25.2 is installed)".
 
-    asked: requirements as `pyproject.toml` has them; default: those of the installed hanq, none where it runs from a plain folder.
+    asked: requirements in the notation of `pyproject.toml`. By default those of the installed hanq, or none if hanq is not
+    installed but imported from a folder.
     """
     try:
         asked = requires("hanq") or [] if asked is None else asked
@@ -34,7 +35,7 @@ def unmet(asked=None):
 
 
 def check():
-    """Warn of what is not there as it is asked for."""
+    """Warn if a requirement is not met."""
     missing = unmet()
     if missing:
         warnings.warn(f"hanq asks for {', '.join(missing)}: it may not work as it should", stacklevel=3)

@@ -1,4 +1,4 @@
-"""A user's settings of torch and NumPy, set aside where they would change a result or stop it."""
+"""Shields training from the user's global settings of torch and NumPy."""
 
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -6,12 +6,15 @@ from functools import partial
 import numpy as np
 import torch
 
-AUTOCAST = ("cpu", "cuda", "mps")  # kinds of device
+AUTOCAST = ("cpu", "cuda", "mps")  # device types
 
 
 @contextmanager
 def set_aside():
-    """As torch and NumPy start: gradients on, float32 as it is; and no floating-point errors, for divergence is a result."""
+    """Restore the default settings of torch and NumPy for the block: gradients on, full float32, no autocast.
+
+    Floating-point errors are ignored too, because a training that diverges is a result, not an error.
+    """
     with ExitStack() as stack:
         stack.enter_context(np.errstate(all="ignore"))
         stack.enter_context(torch.inference_mode(False))
@@ -25,7 +28,7 @@ def set_aside():
 
 @contextmanager
 def whole_float32():
-    """Matrix products on a CPU in float32, where torch.set_float32_matmul_precision allows bfloat16."""
+    """Compute matrix products on the CPU in full float32, even if torch.set_float32_matmul_precision allows bfloat16."""
     if hasattr(torch.backends.mkldnn, "matmul"):  # since torch 2.9
         matmul = torch.backends.mkldnn.matmul
         before, choose, whole = matmul.fp32_precision, partial(setattr, matmul, "fp32_precision"), "ieee"

@@ -1,10 +1,12 @@
-"""How fast the engines are, against what a user would otherwise run: `python -m hanq bench`.
+"""`python -m hanq bench`: how fast the engines are, compared with what a user would otherwise run.
 
-Every figure is microseconds of wall time per agent per gradient step, hidden 128, batch 128, on
-Pendulum; the least of several repetitions. Ratios come from one run on one machine.
+Every figure is microseconds of wall time per agent per gradient step, with hidden 128 and batch 128, on Pendulum: the
+least of several repetitions. Ratios come from one run on one machine.
 """
 
 import importlib.util
+import os
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -24,10 +26,15 @@ from hanq.engines.population import initial_state
 BATCH, DISCOUNT = 128, 0.99
 REPETITIONS = 5
 COLUMNS = "{:<50} {:>9} {:>9} {:>9}"
+RESTRICTED = {  # environment variables of Numba
+    "one thread": {"NUMBA_NUM_THREADS": "1"},
+    "AVX2, no AVX-512": {"NUMBA_CPU_NAME": "haswell"},
+    "generic processor": {"NUMBA_CPU_NAME": "generic"},
+}
 
 
 def least_seconds(function):
-    """The least wall time of several calls, after one to warm up."""
+    """Return the least wall time of several calls, after a first one that does not count."""
     function()
     seconds = []
     for _ in range(REPETITIONS):
@@ -38,19 +45,19 @@ def least_seconds(function):
 
 
 def engine_microseconds(engine, algorithm, data, agents, steps, hyper_lr=0.0, target_rate=1.0):
-    """Microseconds per agent-step of one engine on a population of `agents`."""
+    """Return the microseconds per agent-step of one engine on a population of `agents`."""
     ones = np.ones(agents)
     population = Agents(
         np.arange(agents), np.arange(agents) % len(data.seeds), 1e-3 * ones, hyper_lr * ones, target_rate * ones, DISCOUNT * ones, 0 * ones
     )
     network = Network(algorithm, data.obs_dim, data.action_count)
     running = engine(network, population, data, BATCH)
-    state = running.advance(initial_state(network, population), 1)  # where the engine holds it
+    state = running.advance(initial_state(network, population), 1)  # on the engine's device
     return 1e6 * least_seconds(lambda: running.advance(state, steps)) / agents / steps
 
 
 def plain_loop_microseconds(data, steps=200, target_rate=1e-3):
-    """DQN for one agent as anybody would write it: nn.Module, torch.optim.Adam, a target network."""
+    """Time DQN for one agent, written the usual way: nn.Module, torch.optim.Adam and a target network."""
     columns = (data.observations, data.actions, data.rewards, data.next_observations, data.terminated)
     transitions = [torch.as_tensor(column[0]) for column in columns]
     online, target = (nn.Sequential(nn.Linear(data.obs_dim, 128), nn.ReLU(), nn.Linear(128, data.action_count)) for _ in range(2))
@@ -74,8 +81,18 @@ def plain_loop_microseconds(data, steps=200, target_rate=1e-3):
     return 1e6 * least_seconds(train) / steps
 
 
+def restricted_microseconds(variables):
+    """Time HANQ with its hypergradient on the fused engine in a process with these environment variables."""
+    code = (
+        "from hanq import HANQ, collect; from hanq.engines import bench, fused; "
+        "print(bench.engine_microseconds(fused.FusedEngine, HANQ, collect('Pendulum', range(30)), 64, 500, hyper_lr=0.1))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | variables, capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
 def table(data):
-    """Rows (what, us of the peer or None, us of the fused engine, target ratio or None)."""
+    """Return rows (what, microseconds of the peer or None, microseconds of the fused engine)."""
     fast = {
         "DQN, target network": engine_microseconds(fused.FusedEngine, DQN, data, 64, 500, target_rate=1e-3),
         "HANQ, hyper_lr 0": engine_microseconds(fused.FusedEngine, HANQ, data, 64, 500),
@@ -95,7 +112,7 @@ def table(data):
         ),
     ]
     if importlib.util.find_spec("jax"):
-        from hanq.engines.bench_jax import jax_microseconds  # JAX is no dependency
+        from hanq.engines.bench_jax import jax_microseconds  # JAX is not a dependency
 
         rows.append(("HANQ, hyper_lr 0: JAX jit, vmap, scan", jax_microseconds(data, 64, 100), fast["HANQ, hyper_lr 0"]))
     if torch.cuda.is_available():
@@ -114,11 +131,13 @@ def table(data):
     for agents in (8, 64, 512):
         microseconds = engine_microseconds(fused.FusedEngine, HANQ, data, agents, 100, hyper_lr=0.1)
         rows.append((f"HANQ, residual hypergradient, {agents} agents", None, microseconds))
+    for what, variables in RESTRICTED.items():
+        rows.append((f"HANQ, residual hypergradient, {what}", None, restricted_microseconds(variables)))
     return rows
 
 
 def most_memory():
-    """The most memory that this process has had, as text."""
+    """Return the peak memory of this process, as text."""
     if importlib.util.find_spec("resource") is None:
         return "unknown to Windows"
     import resource  # Unix only
@@ -133,7 +152,7 @@ def main():
     print(f"{origin['machine']}, {numba.config.NUMBA_NUM_THREADS} threads, commit {origin['commit']}")
     print(f"python {origin['python']}, {origin['versions']}")
     data = collect("Pendulum", range(30))
-    engine_microseconds(fused.FusedEngine, HANQ, data, 1_000, 20, hyper_lr=0.1)  # first: the peers take memory of their own
+    engine_microseconds(fused.FusedEngine, HANQ, data, 1_000, 20, hyper_lr=0.1)  # before the peers, which need memory too
     print(f"most memory, 1,000 agents of HANQ: {most_memory()}")
     print(COLUMNS.format("us per agent per gradient step", "peer", "fused", "ratio"))
     for what, peer, ours in table(data):

@@ -1,17 +1,17 @@
-"""Compares a finished file with what is asked for, so that no result is mistaken for another or replaced by it."""
+"""Compares a finished file with what is asked for, so that no result is mistaken for another or overwritten by it."""
 
 import json
 
 from hanq.algorithm import Algorithm
 from hanq.training.run import GRID
 
-BEFORE = {"eval_velocity": 1.0}  # what held before files said so
+BEFORE = {"eval_velocity": 1.0}  # attributes that early files do not have, and the values that applied then
 
 
 def held(curves, path):
-    """What produced these curves: their attributes, with `algorithm` and `settings` as dicts, and `seeds`.
+    """Describe what produced these curves: their attributes, with `algorithm` and `settings` as dicts, and `seeds`.
 
-    path: their file's. Raises ValueError where they do not say so.
+    path: the path of their file, for messages. Raises ValueError if the description is incomplete.
     """
     missing = {"algorithm", *GRID, "seed"} - {*curves.attrs, *curves.coords}
     if missing:
@@ -28,10 +28,9 @@ def held(curves, path):
 
 
 def check_same(path, held, asked, instead):
-    """Raises ValueError naming each field in which a file differs from what is asked for.
+    """Raise ValueError naming each field in which a file differs from what is asked for.
 
-    held, asked: values by name, also nested; what the file holds beyond the names in `asked` does not count.
-    instead: what the reader of the message can do.
+    held, asked: values by name, possibly nested. Only the names in `asked` are compared. instead: what the message advises.
     """
     held, asked = _flat(held), _flat(asked)
     differing = [
@@ -44,7 +43,7 @@ def check_same(path, held, asked, instead):
 
 
 def _flat(values, prefix=""):
-    """Nested dicts as one, its names joined by dots."""
+    """Flatten nested dicts into one, joining names by dots."""
     flat = {}
     for name, value in values.items():
         flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}

@@ -32,13 +32,14 @@ COLUMNS = [
 
 
 def compare(folder: str | PathLike = "results") -> pandas.DataFrame:
-    """A pandas.DataFrame with a line for each of the paper's scores, in the paper's order.
+    """Return a pandas.DataFrame with one line for each of the paper's scores, in the paper's order.
 
-    Its columns are `COLUMNS` and then: the result's name, as `paper.result` takes it, the chosen values on each axis of the grid, whether a
-    normalisation stands before the ReLU (norm_first), and core_seconds, what tuning and report took. Where there is
-    no result yet, ours is NaN and the texts are empty. A result that is smaller than the paper's says so in protocol and
-    has no overlap; one of a single seed has a mean without an interval.
-    Raises FileNotFoundError where there is no such folder, ValueError for a file that is not what its name says.
+    Its columns are `COLUMNS`, the name of the result for `paper.result`, the chosen value on each axis of the grid, whether
+    normalisation comes before the ReLU (norm_first), and the core seconds that search and report took (core_seconds). If
+    there is no result yet, our numbers are NaN and texts are empty. A result that is smaller than the paper's says so in
+    `protocol` and has no `overlap`; a result with a single seed has a mean but no interval.
+
+    Raises FileNotFoundError if the folder does not exist, and ValueError if a file does not hold what its name says.
     """
     folder = as_path("folder", folder)
     if not folder.is_dir():
@@ -54,7 +55,7 @@ def compare(folder: str | PathLike = "results") -> pandas.DataFrame:
 
 
 def results_of(score):
-    """The name and the `paper.Row` of each result that a line of `paper.numbers` may come from."""
+    """List the name and `paper.Row` of each result from which a line of `paper.numbers` can come."""
     key = score.algorithm, score.setting
     if score.environment == "Seaquest":
         return [(paper.file_name("seaquest", score.algorithm), paper.SEAQUEST[key])]
@@ -63,9 +64,9 @@ def results_of(score):
 
 
 def ours(path, row, score):
-    """What a result file says about one score of the paper, as a dict of columns.
+    """Read from a result file what it says about one score of the paper, as a dict of columns.
 
-    Raises ValueError where the file holds another algorithm, environment or protocol.
+    Raises ValueError if the file holds another algorithm, environment or protocol.
     """
     curves = load(path)
     missing = [name for name in ("algorithm", "environment", "protocol", "wall_seconds", "threads") if name not in curves.attrs]
@@ -99,14 +100,14 @@ def ours(path, row, score):
 
 
 def mean_and_interval(values):
-    """(mean, low, high) over seeds, as floats; the interval of a single seed is NaN."""
+    """Return (mean, low, high) over seeds as floats. With a single seed the interval is NaN."""
     if values.sizes["seed"] == 1:
         return values.item(), np.nan, np.nan
     return tuple(scores.interval(values)[name].item() for name in ("mean", "low", "high"))
 
 
 def smaller_than_the_paper(curves, row, seaquest):
-    """In what curves fall short of the paper's experiment, as phrases."""
+    """List, as phrases, how the experiment behind these curves is smaller than the paper's."""
     sizes = [
         (curves.sizes["seed"], len(paper.SEEDS), "seeds"),
         (curves.gradient_step.values[-1], paper.SEAQUEST_STEPS if seaquest else paper.STEPS, "steps"),
@@ -121,7 +122,7 @@ def smaller_than_the_paper(curves, row, seaquest):
 
 
 def summary(found):
-    """How many scores are there, and how many of their intervals overlap the paper's."""
+    """Summarise how many scores there are and how many of their intervals overlap the paper's."""
     done = found[found.seeds > 0]
     lines = [f"{len(done)} of {len(found)} scores have a result; {np.sum(done.overlap == 'yes')} overlap the paper's interval"]
     for table, rows in done.groupby("table", sort=False):

@@ -1,6 +1,6 @@
-"""The paper's tables and figures as literals, and its printed numbers.
+"""The paper's tables and figures as literals, and the numbers that it prints.
 
-`python -m hanq reproduce` runs them (see `hanq.reproduction.protocol`); the book reads the files with `result`.
+`python -m hanq reproduce` runs them (see `hanq.reproduction.protocol`), and the book reads the resulting files with `result`.
 """
 
 import re
@@ -29,22 +29,22 @@ SEEDS, STEPS = range(30), 200_000  # of the report; gradient steps, section 11
 
 @dataclass(frozen=True)
 class Row:
-    """What is trained for one score, or for one panel of a figure."""
+    """The training behind one score of a table, or one panel of a figure."""
 
     algorithms: tuple
-    """One `Algorithm`; several where the choice among them is tuned too."""
+    """One `Algorithm`, or several if the choice between them is tuned too."""
     settings: dict
-    """Arguments of `hanq.train`; a sequence is a grid."""
+    """Arguments of `hanq.train`. A sequence is a grid."""
     data: dict = field(default_factory=dict)
-    """Arguments of `hanq.collect`, and reward_scale and reward_level (`protocol.collected`)."""
+    """Arguments of `hanq.collect`, and what becomes of the rewards: reward_scale and reward_level (see `variations`)."""
     evaluation: dict = field(default_factory=dict)
-    """Arguments of `hanq.train` on how agents are evaluated."""
+    """Arguments of `hanq.train` that concern evaluation."""
     shared_dataset: int | None = None
-    """The seed of one dataset that all agents share; default: each learns from its own seed's."""
+    """The seed of one dataset shared by all agents. By default each agent learns from the dataset of its own seed."""
 
 
 def row(*algorithms, **settings):
-    """A `Row` with the paper's grid of learning rates, unless another is given."""
+    """Make a `Row`, with the paper's grid of learning rates unless another is given."""
     return Row(algorithms, dict(learning_rate=LEARNING_RATES) | settings)
 
 
@@ -75,7 +75,7 @@ BEST_OF_FOUR = "best target_rate in 1e0..1e-3"
 
 
 def pair(names):
-    """HANQ with the normalisations of "metapredictor + main network", as Table 4 names them."""
+    """Return HANQ with the normalisations "metapredictor + main network", in Table 4's notation."""
     predictor, main = (NORMS[name] for name in names.split(" + "))
     return replace(HANQ, predictor_norm=predictor, main_norm=main)
 
@@ -128,12 +128,12 @@ SEAQUEST_STEPS, SEAQUEST_TRANSITIONS = 1_000_000, 100_000  # gradient steps; tra
 
 
 def numbers() -> pandas.DataFrame:
-    """Every score that the paper prints: table, environment, algorithm, setting, mean, ci_low, ci_high."""
+    """Return every score that the paper prints, with columns table, environment, algorithm, setting, mean, ci_low, ci_high."""
     return pandas.read_csv(Path(__file__).with_name("paper.csv"), dtype={"table": str}).fillna({"setting": ""})
 
 
 def number(table: str, environment: str, algorithm: str, setting: str) -> tuple[float, float, float]:
-    """(mean, ci_low, ci_high) of one printed score; KeyError where the paper has no such score."""
+    """Return (mean, ci_low, ci_high) of one printed score. Raises KeyError if the paper has no such score."""
     found = numbers()
     wanted = dict(table=table, environment=environment, algorithm=algorithm, setting=setting)
     rows = found[(found[list(wanted)] == list(wanted.values())).all(axis=1)]
@@ -143,42 +143,42 @@ def number(table: str, environment: str, algorithm: str, setting: str) -> tuple[
 
 
 def printed(table):
-    """A table of `TABLES` as the column "table" of `numbers` has it: "table1" -> "1", "pqn" -> "text"."""
+    """Convert a key of `TABLES` to its form in the column "table" of `numbers`: "table1" -> "1", "pqn" -> "text"."""
     return table.removeprefix("table") if table.startswith("table") else "text"
 
 
 def scores_of(table):
-    """The scores that the paper prints in a table of `TABLES`, as rows of `numbers`."""
+    """Return the rows of `numbers` that belong to a key of `TABLES`."""
     found = numbers()
     return found[found.table == printed(table)]
 
 
 def stem(table: str, environment: str, algorithm: str, setting: str) -> str:
-    """Name of the result behind one printed score; scores from the same training share one."""
+    """Return the name of the result behind one printed score. Scores that come from the same training share a result."""
     wanted = TABLES[table][algorithm, setting]
     for first, rows in TABLES.items():
         for (name, tuned), row in rows.items():
             if row == wanted:
                 return file_name(first, environment, name, tuned)
-    raise AssertionError("unreachable: a row is equal to itself")
+    raise AssertionError("unreachable, because a row is equal to itself")
 
 
 def file_name(*words):
-    """Words joined into a valid file name: ("w/o bias",) -> "w-o-bias"."""
+    """Join words into a valid file name: ("w/o bias",) -> "w-o-bias"."""
     return re.sub(r"[^\w.=-]+", "-", " ".join(words).strip())
 
 
 def path_of(name: str, folder: str | PathLike) -> Path:
-    """Path of a result, inside its experiment's folder: "fig3a-DQN" -> folder/fig3a/DQN.nc."""
+    """Return the path of a result, inside the folder of its experiment: "fig3a-DQN" -> folder/fig3a/DQN.nc."""
     experiment, _, rest = name.partition("-")
     return as_path("folder", folder) / experiment / f"{rest}.nc"
 
 
 def result(name: str, folder: str | PathLike = "results") -> xarray.Dataset:
-    """The committed curves of one result, checked against their checksum: "fig3a-DQN", "table3-Pendulum-w-o-LN", ..."""
+    """Load the curves of one result, such as "fig3a-DQN" or "table3-Pendulum-w-o-LN", and verify their checksum."""
     return load(path_of(name, folder))
 
 
 def seed_scores(name: str, folder: str | PathLike = "results") -> xarray.DataArray:
-    """Scores of one tuned result averaged over training, one a seed: (seed,), to be compared seed by seed."""
+    """Return the scores of one tuned result averaged over training, (seed,), for comparisons seed by seed."""
     return average_over_training(result(name, folder).score).squeeze([*GRID]).reset_coords(drop=True)

@@ -1,14 +1,14 @@
-"""How results are produced: what is tuned and on which seeds, what is reported, and in which files.
+"""How results are produced: what is searched and on which seeds, what is reported, and in which files.
 
-long: a row's whole grid is searched at full length on eight seeds that the report does not use; while one of the three
-best points lies at the grid's edge, the grid grows there (section 11; for the best alone where the search is halved). The
-chosen point alone is trained on the report's seeds.
-halved: the same by successive halving, most of the grid at a quarter of the length, as the tables were first searched; but
-small learning rates show late what they are worth.
-short: the same at 60,000 steps, for most points that the paper leaves open.
-broad: halved with more finalists on more seeds, to see how much the choice matters.
-grid: every grid point is trained on the report's seeds; whoever then picks the best of them, as
-the paper does, is optimistic.
+long: the whole grid of a row is searched at full length on eight seeds that the report does not use. As long as one of the
+three best points is at the edge of the grid, the grid grows there (section 11). Only the chosen point is trained on the
+seeds of the report.
+halved: the same by successive halving, with most of the grid at a quarter of the length and growth for the best point only.
+The tables were first searched this way, which is unfair to small learning rates, whose merits show late.
+short: the same at 60,000 steps, for most of what the paper leaves open.
+broad: like halved, with more finalists on more seeds, to see how much the choice matters.
+grid: every point of the grid is trained on the seeds of the report. Reporting the best of them, as the paper does, is
+optimistic.
 """
 
 import json
@@ -35,13 +35,13 @@ from hanq.training.train import train
 
 
 class Protocol(NamedTuple):
-    """Two rounds of tuning, the second for the finalists only, and the report; or the report alone."""
+    """The report, and, unless there is nothing to tune, two rounds of search before it, the second for finalists only."""
 
     report: Round
     first: Round | None = None
     second: Round | None = None
     finalists: int = 3
-    growing: int = 1  # how many of the best points may let the grid grow
+    growing: int = 1  # how many of the best points make the grid grow if they are at its edge
 
 
 FULL = Round(paper.SEEDS, paper.STEPS, 2_000)
@@ -51,33 +51,33 @@ SHORT = Protocol(Round(paper.SEEDS, 60_000, 2_000), Round(range(100, 105), 60_00
 BROAD = HALVED._replace(second=Round(range(100, 112), 60_000, 3_000), finalists=6)
 LONG = HALVED._replace(first=Round(range(100, 108), 200_000, 5_000), second=Round(range(100, 108), 200_000, 5_000), growing=3)
 CROSSED = Protocol(Round(range(10), 60_000, 2_000))
-BEYOND = Protocol(Round(paper.SEEDS, 20_000, 4_000))  # by then a learned rate has fallen: what is learned is kept
+BEYOND = Protocol(Round(paper.SEEDS, 20_000, 4_000))  # by then a learned rate is so small that little changes
 OF_ONE = LONG._replace(growing=1)
-PROTOCOLS = {"datasets": CROSSED, "starts": HALVED, "choice": BROAD, "cartpole": OF_ONE, "beyond": BEYOND}  # of variations; else short
+PROTOCOLS = {"datasets": CROSSED, "starts": HALVED, "choice": BROAD, "cartpole": OF_ONE, "beyond": BEYOND}  # other variations: SHORT
 QUICK = Round(range(3), 1_000, 200)
 QUICK_TUNED = Protocol(QUICK, Round(range(100, 102), 200, 100), Round(range(100, 102), 500, 100), finalists=1)
 EVAL_EPISODES = 10
-USUAL = {name: signature(train).parameters[name].default for name in (*GRID[1:], "batch_size")}  # of a row that says nothing else
+USUAL = {name: signature(train).parameters[name].default for name in (*GRID[1:], "batch_size")}  # where a row says nothing else
 EXPERIMENTS = (*paper.FIGURES, *paper.TABLES, *variations.VARIATIONS)
 
 
 class Job(NamedTuple):
     """One result file to make."""
 
-    name: str  # as `paper.result` takes it
+    name: str  # for `paper.result`
     environment: str
     row: paper.Row
     protocol: Protocol
-    path: Path | None = None  # of its file, once it is known in which folder
+    path: Path | None = None  # of its file, once the folder is known
 
 
 def reproduce(name: str, out: str | PathLike, *, environment: str | None = None, quick: bool = False, engine: str = "auto") -> list[Path]:
-    """Run one table or figure; returns the paths of its result files.
+    """Run one table, figure or variation and return the paths of its result files.
 
-    name: one of `EXPERIMENTS`. out: folder; a finished file is kept, an unfinished one goes on
-    where it stopped, and one that another run is making is waited for. environment: only that one's rows.
-    quick: few seeds and steps, to try the command; such files end in -quick.nc. engine: as in `hanq.train`.
-    Raises ValueError for an unknown name, and before it trains for a file that holds something else than it is to.
+    name: one of `EXPERIMENTS`. out: a folder. Finished files in it are kept, unfinished ones continue where they stopped,
+    and the command waits for files that another run is making. environment: restricts a table to one environment.
+    quick: use few seeds and steps, to try the command; the names of such files end in -quick.nc. engine: as in `hanq.train`.
+    Raises ValueError for an unknown name and, before anything is trained, for a file that does not hold what its name says.
     """
     ending, out = "-quick" if quick else "", as_path("out", out)
     wanted = [job._replace(path=paper.path_of(f"{job.name}{ending}", out)) for job in jobs(name, environment)]
@@ -86,7 +86,7 @@ def reproduce(name: str, out: str | PathLike, *, environment: str | None = None,
     left = [job for job in wanted if not is_done(job)]
     for job in wanted:
         if job.path.exists():
-            _clear(job)  # after a run that was killed before it did
+            _clear(job)  # in case an earlier run was killed before it could
     for folder in {job.path.parent for job in wanted}:
         clear_locks(folder)
     if not left:
@@ -108,7 +108,7 @@ def reproduce(name: str, out: str | PathLike, *, environment: str | None = None,
 
 
 def jobs(name, environment=None):
-    """What a table or figure consists of, each result once; ValueError for an unknown name."""
+    """List the jobs of a table, figure or variation, each result once. Raises ValueError for an unknown name."""
     if name in paper.TABLES:
         columns = paper.scores_of(name)[["environment", "algorithm", "setting"]]
         found = [
@@ -133,7 +133,7 @@ def environment_of(label):
 
 
 def _agent_steps(job):
-    """How much a job has to train, without what a growing grid adds."""
+    """Count the agent-steps of a job, apart from what a growing grid adds."""
 
     def steps(points, round):
         return points * len(round.seeds) * round.gradient_steps
@@ -144,7 +144,7 @@ def _agent_steps(job):
 
 
 def as_searched(job):
-    """A job by the protocol of its finished search: a table's row that was searched by halving counts until it is made again."""
+    """Return a job with the protocol by which it was searched: results of the earlier halved search count until they are replaced."""
     path = job.path.with_name(f"{job.path.stem}-tuning.nc")
     if job.protocol == LONG and job.path.exists() and path.exists():
         (_, steps, _), _ = json.loads(load(path).attrs["rounds"]).values()
@@ -153,7 +153,7 @@ def as_searched(job):
 
 
 def is_done(job):
-    """Whether a job's files exist and are complete; ValueError where one holds something other than the job asks for."""
+    """Check whether a job's files exist and are complete. Raises ValueError if one of them holds something else."""
 
     def is_unfinished(*_):
         raise ValueError(
@@ -185,7 +185,7 @@ def is_done(job):
 
 
 def _conditions(job):
-    """On what data and with what evaluation a job trains, in its search and for its report."""
+    """Describe the data and the evaluation of a job, which its search and its report have in common."""
     on_pendulum, known = job.environment == "Pendulum", environments.find(job.environment)
     data = {
         "episode_length": known.horizon,
@@ -202,14 +202,14 @@ def _conditions(job):
 
 
 def _search(job, trained):
-    """The `Tuning` that chooses a job's settings, or None; ValueError where its file is of another."""
+    """Return the `Tuning` that chooses a job's settings, or None. Raises ValueError if its file belongs to another search."""
     _, first, second, finalists, growing = job.protocol
     path = job.path.with_name(f"{job.path.stem}-tuning.nc")
     return first and Tuning(path, job.row.algorithms, job.row.settings, first, second, finalists, trained, _conditions(job), growing)
 
 
 def _run(job, engine):
-    """Train what a job asks for and write its file."""
+    """Search, train the report and write its file."""
     trained = partial(_trained, job, engine)
     search = _search(job, trained)
     algorithm, settings = search.best() if search else (job.row.algorithms[0], job.row.settings)
@@ -224,11 +224,11 @@ def _clear(job):
 
 
 def _trained(job, engine, algorithm, settings, round):
-    """Curves of one training, from its checkpoint where it was stopped."""
+    """Train, continuing from a checkpoint if there is one, and return the curves."""
     this = sha256(repr((algorithm.essential(), settings, round)).encode()).hexdigest()[:8]
     checkpoint = job.path.with_name(f"{job.path.stem}.{this}.checkpoint")
     shared = job.row.shared_dataset
-    data = collected(job.environment, round.seeds if shared is None else (shared,), **job.row.data)
+    data = _collected(job.environment, round.seeds if shared is None else (shared,), **job.row.data)
     run = train(
         algorithm,
         data,
@@ -245,16 +245,9 @@ def _trained(job, engine, algorithm, settings, round):
 
 
 @lru_cache(maxsize=4)
-def collected(environment, seeds, reward_scale=1.0, reward_level=1.0, **options):
-    """Datasets, their rewards in another unit, or all values moved by one number v: r + v - discount * (1 - terminated) * v.
-
-    reward_level: how many times its own mean reward each dataset then has on average, but for its terminations.
-    """
+def _collected(environment, seeds, reward_scale=1.0, reward_level=1.0, **options):
     data = collect(environment, seeds, **options)
     if reward_scale == reward_level == 1:
         return data
-    discount = USUAL["discount"]
-    v = (reward_level - 1) * data.rewards.mean(-1, keepdims=True, dtype=np.float64) / (1 - discount)
-    rewards = reward_scale * (data.rewards + v * (1 - discount * ~data.terminated))
-    provenance = data.provenance | {"reward_scale": reward_scale, "reward_level": reward_level}
-    return replace(data, rewards=rewards.astype(np.float32), provenance=provenance)
+    rewards = np.float32(reward_scale) * variations.rewards_at_level(data, reward_level, USUAL["discount"])
+    return replace(data, rewards=rewards, provenance=data.provenance | {"reward_scale": reward_scale, "reward_level": reward_level})

@@ -1,4 +1,4 @@
-"""Chooses settings on seeds that the report does not use."""
+"""Chooses settings by a grid search on seeds that the report does not use."""
 
 import json
 from typing import NamedTuple
@@ -16,13 +16,13 @@ from hanq.training.run import GRID
 
 POINT = ["algorithm", *GRID]
 COLUMNS = [*POINT, "round", "gradient_steps", "seed", "score"]
-LOWEST, HIGHEST = 1e-6, 10.0  # learning rates: how far a grid may grow
-SEARCH = ("algorithms", "number", "settings", "rounds", "finalists", "growing", "data")  # attributes that are JSON
+LOWEST, HIGHEST = 1e-6, 10.0  # the range of learning rates in which a grid may grow
+SEARCH = ("algorithms", "number", "settings", "rounds", "finalists", "growing", "data")  # attributes stored as JSON
 ELSE = "it is of another search, so move it away or use another folder"
 
 
 class Round(NamedTuple):
-    """Agents of these seeds, trained so long, evaluated so often."""
+    """One round of training: which seeds, how many gradient steps, and how many steps between evaluations."""
 
     seeds: range
     gradient_steps: int
@@ -30,17 +30,18 @@ class Round(NamedTuple):
 
 
 class Tuning:
-    """The search of one grid, kept in a file so that it can be stopped at any time.
+    """A grid search whose results are kept in a file, so that it can be stopped at any time.
 
-    Everything is trained for the first round, only the `finalists` best for the second. While one of the `growing` best of
-    them has the lowest or the highest learning rate that was tried with its other settings, half a decade beyond it is tried
-    too (section 11).
+    The whole grid is trained for the first round and only the `finalists` best points for the second. As long as one of the
+    `growing` best points has the lowest or highest learning rate tried with its other settings, the grid grows by half a
+    decade in that direction (section 11).
 
-    train: a function (algorithm, settings, round) -> curves. conditions: what else a search must have in common with
-    its file: environment, batch_size, eval_episodes, eval_velocity and, as a dict, data. The file has a line a trained agent:
-    which of the algorithms, coordinates on the grid, which round, its gradient steps, seed, score averaged over training.
+    train: a function (algorithm, settings, round) -> curves. conditions: what else must agree between the search and its
+    file: environment, batch_size, eval_episodes, eval_velocity and, as a dict, data. The file has one line per trained
+    agent: which algorithm, its coordinates on the grid, the round, its gradient steps, its seed, and its score averaged
+    over training.
 
-    Raises ValueError naming in what a file is of another search.
+    Raises ValueError if the file belongs to another search, naming the differences.
     """
 
     def __init__(self, path, algorithms, settings, first, second, finalists, train, conditions=None, growing=1):
@@ -59,7 +60,7 @@ class Tuning:
         self._read()
 
     def best(self):
-        """(algorithm, settings) of the best finalist; ValueError where another run is training for this file."""
+        """Return the (algorithm, settings) of the best finalist. Raises ValueError if another run is using the file."""
         for place in range(len(self.algorithms)):
             self._try(place, self.settings, self.first)
         for place, settings in self._ranking(self.first)[: self.finalists]:
@@ -72,7 +73,7 @@ class Tuning:
             self._try(*beyond[0], self.second)
 
     def _read(self):
-        """Take up what the file has."""
+        """Read the trials in the file."""
         if not self.path.exists():
             return
         stored = load(self.path)
@@ -83,14 +84,14 @@ class Tuning:
             held["algorithms"][place] = Algorithm.stored(fields, self.path).canonical()
         check_same(self.path, held, {name: value for name, value in self.asked.items() if name in held}, ELSE)
         trials = stored.to_dataframe()
-        if "round" not in trials:  # before there were rounds of one length on other seeds
+        if "round" not in trials:  # a file from before rounds of equal length were possible
             lengths = [one.gradient_steps for one in self.rounds]
             trials["round"] = [lengths.index(steps) for steps in trials.gradient_steps]
         self.trials, self.wall_seconds = trials[COLUMNS], stored.attrs["wall_seconds"]
         self._check_trials()
 
     def _check_trials(self):
-        """ValueError where what was tried first is not the grid, or what was tried later is not beyond it."""
+        """Raise ValueError unless the file's trials are this grid and, at most, learning rates beyond its edges."""
         grid, tried = self.asked["settings"], self.trials
         strange = [place for place in tried.algorithm.unique() if not self._known(place, self.settings, self.first)]
         outside = ~tried.learning_rate.between(min(grid["learning_rate"]), max(grid["learning_rate"]))
@@ -101,18 +102,18 @@ class Tuning:
             raise ValueError(f"path={str(self.path)!r} holds trials at {held}, where the grid {grid} is asked for: {ELSE}")
 
     def _known(self, place, settings, round):
-        """Whether a grid of one algorithm has been trained for a round."""
+        """Check whether a whole grid of one algorithm has been trained for a round."""
         known = self.trials[(self.trials.algorithm == place) & (self.trials["round"] == self.rounds.index(round))]
         for axis, values in settings.items():
             known = known[known[axis].isin(np.atleast_1d(values))]
         return len(known) == len(round.seeds) * int(np.prod([np.size(values) for values in settings.values()]))
 
     def _try(self, place, settings, round):
-        """Train a grid of one algorithm, unless the file has it, and add it to the file."""
+        """Train a grid of one algorithm and add it to the file, unless it is there already."""
         if self._known(place, settings, round):
             return
         with locked("path", self.path):
-            self._read()  # what another run may have added
+            self._read()  # another run may have added trials
             if self._known(place, settings, round):
                 return
             curves = self.train(self.algorithms[place], settings, round)
@@ -130,13 +131,13 @@ class Tuning:
         save(xarray.Dataset(columns, attrs=attrs), self.path)
 
     def _ranking(self, round):
-        """(place, settings) of everything trained for a round, the best mean over seeds first."""
+        """List the (place, settings) of everything trained for a round, in descending order of their mean score over seeds."""
         trials = self.trials[self.trials["round"] == self.rounds.index(round)]
         means = trials.groupby(POINT).score.mean().sort_values(ascending=False, kind="stable")
         return [(int(place), dict(zip(GRID, point, strict=True))) for place, *point in means.index]
 
     def _beyond(self, place, settings):
-        """The next learning rate outside of those tried with these other settings, in a list; empty where this one is not the last."""
+        """List the next learning rate beyond those tried with these other settings, or nothing if this one is not at the edge."""
         tried = self.trials[self.trials.algorithm == place]
         for axis in GRID[1:]:
             tried = tried[tried[axis] == settings[axis]]

@@ -6,6 +6,8 @@ On Pendulum unless a label names another environment, most with 60,000 gradient 
 
 from dataclasses import replace
 
+import numpy as np
+
 from hanq.algorithm import DQN, DQN_LN, HANQ
 from hanq.reproduction.paper import BEST, LEARNING_RATES, TABLES, WITHOUT, Row, row, stem
 
@@ -16,6 +18,16 @@ BASELINES = {  # the paper's best rates, half a decade to either side, and what 
     "DQN-LN": Row((DQN_LN,), dict(learning_rate=[10**-3, 10**-3.5, 10**-4])),
     "HANQ": Row((HANQ,), dict(learning_rate=[10**-1, 10**-1.5, 10**-2], hyper_lr=0.1)),
 }
+
+
+def rewards_at_level(data, level, discount):
+    """Rewards (seeds, size) float32 that move every value by one number, which changes no problem.
+
+    Each dataset's mean reward is multiplied by `level`, apart from what that does to terminations: values move by
+    v = (level - 1) * mean / (1 - discount), and so rewards become r + v - discount * (1 - terminated) * v.
+    """
+    v = (level - 1) * data.rewards.mean(-1, keepdims=True, dtype=np.float64) / (1 - discount)
+    return (data.rewards + v * (1 - discount * ~data.terminated)).astype(np.float32)
 
 
 def vary_data(option, values):

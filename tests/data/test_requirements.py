@@ -41,4 +41,4 @@ def test_a_warning_names_it_at_import_and_the_rest_goes_on():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "3"
-    assert done.stderr.count("hanq asks for gymnasium>=1.0 (0.0.1 is installed): it may not work as it should") == 1
+    assert done.stderr.count("hanq asks for gymnasium>=1.1 (0.0.1 is installed): it may not work as it should") == 1

@@ -21,6 +21,10 @@ def test_the_plain_loop_can_be_timed():
     assert bench.plain_loop_microseconds(collect("Pendulum", [0], size=50), steps=2) > 0
 
 
+def test_an_engine_can_be_timed_in_a_restricted_process():
+    assert bench.restricted_microseconds(bench.RESTRICTED["one thread"]) > 0
+
+
 def test_the_jax_peer_computes_hanqs_loss():
     pytest.importorskip("jax", reason="JAX is no dependency")
     from hanq.engines import bench_jax

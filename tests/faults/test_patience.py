@@ -102,6 +102,7 @@ def allowed():
 
 def work(job, folder):
     os.setsid()
+    signal.alarm(900)  # ends the job even if the tests themselves are killed
     os.dup2(os.open(folder / "messages", os.O_CREAT | os.O_WRONLY | os.O_APPEND), 2)
     sys.exit(job(folder) or 0)
 

@@ -95,7 +95,7 @@ VARIATIONS = {
         for name, row in BASELINES.items()
         for seed in range(10)
     },
-    "beyond": {  # what of HANQ fails on CartPole: its predictor, one number for it, none, and none with a discount that is as short
+    "beyond": {  # HANQ on CartPole; its scale and bias as single numbers; no predictor; and none with discounts as short as it learns
         "CartPole-HANQ": Row((HANQ,), dict(learning_rate=FIRST_RATES, hyper_lr=0.1)),
         "CartPole-wo-metapredictor": Row((WITHOUT["w/o metapredictor"],), dict(learning_rate=FIRST_RATES, hyper_lr=0.1)),
         "CartPole-wo-any-predictor": Row(

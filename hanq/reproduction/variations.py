@@ -99,7 +99,7 @@ VARIATIONS = {
         "CartPole-HANQ": Row((HANQ,), dict(learning_rate=FIRST_RATES, hyper_lr=0.1)),
         "CartPole-wo-metapredictor": Row((WITHOUT["w/o metapredictor"],), dict(learning_rate=FIRST_RATES, hyper_lr=0.1)),
         "CartPole-wo-any-predictor": Row(
-            (WITHOUT["w/o any predictor"],), dict(learning_rate=FIRST_RATES, hyper_lr=0.1, discount=[0.99, 0.95, 0.9, 0.8, 0.7])
+            (WITHOUT["w/o any predictor"],), dict(learning_rate=FIRST_RATES, hyper_lr=0.1, discount=[0.99, 0.9, 0.8])
         ),
         "Pendulum-wo-any-predictor": Row(
             (WITHOUT["w/o any predictor"],), dict(learning_rate=FIRST_RATES, hyper_lr=0.1, discount=[0.99, 0.9, 0.8])

@@ -1,8 +1,9 @@
 # make book: the site in _build/html. make test: everything that is promised. make faults: kills, full disks and bad input at full size.
+# make lab: the laboratory's arithmetic, after a change of network.c.
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: book test faults lint notebooks clean
+.PHONY: book lab test faults lint notebooks clean
 
 .venv/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -18,6 +19,15 @@ BIN = .venv/bin
 
 book: .venv-book/installed
 	.venv-book/bin/jupyter-book build . -W --keep-going
+
+# The compiler is large, and nobody else needs it.
+.venv-lab/installed: requirements-lab.txt
+	$(PYTHON) -m venv .venv-lab
+	.venv-lab/bin/pip install --quiet -r requirements-lab.txt
+	touch $@
+
+lab: .venv-lab/installed
+	.venv-lab/bin/python .ci/build_lab.py
 
 test: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --durations=15 --nbval book/ tests/
@@ -36,4 +46,4 @@ notebooks: .venv/installed
 	TQDM_DISABLE=1 $(BIN)/python .ci/run_notebooks.py book/*.ipynb
 
 clean:
-	rm -rf _build .venv .venv-book
+	rm -rf _build .venv .venv-book .venv-lab

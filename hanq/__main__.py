@@ -10,7 +10,7 @@ from hanq.atari import bench as atari_bench
 from hanq.atari import check_gpu, table5
 from hanq.atari import command as seaquest
 from hanq.data import environments
-from hanq.engines import bench
+from hanq.engines import bench, bench_lab
 from hanq.reproduction import ledger, protocol
 from hanq.training.train import ENGINES
 
@@ -60,7 +60,11 @@ def main(arguments=None):
     )
     check_gpu.add_arguments(command("check-gpu", "", "whether a GPU trains rightly, and how long Table 5 will take"))
     speed = command("bench", "", "time the engines against what one would otherwise run")
-    speed.add_argument("--atari", action="store_true", help="Seaquest's steps and frames a second instead")
+    which = speed.add_mutually_exclusive_group()
+    which.add_argument("--atari", action="store_true", help="Seaquest's steps and frames a second instead")
+    which.add_argument(
+        "--lab", action="store_true", help="the book's laboratory beside the engines instead, one agent each; needs a checkout"
+    )
     options = parser.parse_args(arguments)
     try:
         return RUN[options.command](options) or 0
@@ -99,7 +103,7 @@ RUN = {
     "seaquest": seaquest.run,
     "table5": table5.run,
     "check-gpu": check_gpu.run,
-    "bench": lambda options: (atari_bench if options.atari else bench).main(),
+    "bench": lambda options: (atari_bench if options.atari else bench_lab if options.lab else bench).main(),
 }
 RESUMED = ("reproduce", "seaquest", "table5")  # these save as they go
 

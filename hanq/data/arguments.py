@@ -1,5 +1,7 @@
 """Checks of the user's arguments: numbers, counts, seeds and arrays. Every error names the argument, its value and what is allowed."""
 
+import sys
+import warnings
 from fractions import Fraction
 from numbers import Integral, Real
 
@@ -25,6 +27,14 @@ def shown(value):
         text = f"a {type(value).__name__}"
     half = LONGEST // 2 - 3
     return text if len(text) <= LONGEST else f"{text[:half]} ... {text[-half:]}"
+
+
+def warn(message):
+    """Warn at the line of the user that called the package, however deep within it this is."""
+    level, frame = 1, sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in ("hanq", "contextlib"):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)
 
 
 def number(value):

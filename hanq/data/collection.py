@@ -1,70 +1,92 @@
 """Offline data from uniformly random actions, collected through Gymnasium."""
 
-from typing import Any
+import os
 
 import numpy as np
 from numpy.typing import ArrayLike
+from tqdm.auto import tqdm
 
-from hanq.data import environments, records
+from hanq.data import environments, records, simulators
 from hanq.data.arguments import check_seeds, positive_integer, shown
-from hanq.data.dataset import DIMS, TYPES, Dataset
-from hanq.data.environments import PENDULUM
+from hanq.data.dataset import Dataset, Maker
 from hanq.data.generator import BEHAVIOUR, integer
+from hanq.data.playing import Stage, watched
 from hanq.data.settings import set_aside
+from hanq.data.transitions import DIMS, TYPES
 
 LARGEST_SIZE = 2**32  # of a dataset, see `generator.to_integer`
+USUAL_SIZE = 10_000
+PROGRESS_DELAY = 3  # seconds before a progress bar appears
 
 
 @set_aside()
 def collect(
-    environment: str, seeds: ArrayLike, *, size: int | None = None, episode_length: int | None = None, initial_velocity: float | None = None
+    environment: str | Maker,
+    seeds: ArrayLike,
+    *,
+    size: int | None = None,
+    episode_length: int | None = None,
+    initial_velocity: float | None = None,
 ) -> Dataset:
     """Offline data from uniformly random actions, one dataset a seed (section 11).
 
-    - environment: "Pendulum" (with torques -2, 0 and 2), "Acrobot" or "CartPole".
-    - seeds: integers from 0.
+    - environment: "Pendulum" (with torques -2, 0 and 2), "Acrobot" or "CartPole"; or the id of any Gymnasium environment with
+      discrete actions, or a function that makes one. Observations become flat; numbered states become one-hot.
+    - seeds: integers from 0. The first episode starts from Gymnasium's reset(seed=seed), the others go on from there.
     - size: transitions for each seed; by default 1,000 for Pendulum and 10,000 for the others.
     - episode_length: steps after which an episode is cut off; by default the environment's own limit (200 for Pendulum, 500 for
-      the others).
+      Acrobot and CartPole). Of environments that are not hanq's own it shortens episodes only: their own limit stays.
     - initial_velocity: Pendulum only. Episodes start at an angle drawn uniformly from [-pi, pi] and a velocity drawn uniformly
       from [-initial_velocity, initial_velocity]; the default, 8, covers every state.
 
     The paper leaves the last two open: see the book's chapter *What the paper leaves open*.
 
-    Returns a `Dataset` of len(seeds) datasets. Raises ValueError naming a bad argument.
+    Returns a `Dataset` of len(seeds) datasets. Raises ValueError naming a bad argument, and RuntimeError naming the step at which
+    an environment raises, hangs or gives what is not finite. A progress bar appears after a few seconds.
     """
-    known = environments.find(environment)
+    simulator = simulators.find(environment)
+    known = environments.ENVIRONMENTS.get(simulator.name)
     seeds = check_seeds(seeds)
-    size = positive_integer("size", known.dataset_size if size is None else size, LARGEST_SIZE)
-    episode_length = positive_integer("episode_length", known.horizon if episode_length is None else episode_length)
-    if known.code == PENDULUM:
-        initial_velocity = environments.PENDULUM_MAX_SPEED if initial_velocity is None else initial_velocity
+    usual = known.dataset_size if known else USUAL_SIZE
+    size = positive_integer("size", usual if size is None else size, LARGEST_SIZE)
+    if episode_length is not None or known:
+        episode_length = positive_integer("episode_length", simulator.horizon if episode_length is None else episode_length)
+    options = simulator.options
+    if options is not None:
+        initial_velocity = options["y_init"] if initial_velocity is None else initial_velocity
         initial_velocity = environments.speed("initial_velocity", initial_velocity)
+        options = options | {"y_init": initial_velocity}
     elif initial_velocity is not None:
-        raise ValueError(f"initial_velocity={shown(initial_velocity)} applies to Pendulum only: leave it out for {environment}")
-    options = {"x_init": np.pi, "y_init": initial_velocity} if known.code == PENDULUM else None
-    single = [_collect_one(known, int(seed), size, episode_length, options) for seed in seeds]
-    arrays: dict[str, Any] = {name: np.stack([one[name] for one in single]) for name in DIMS}
+        raise ValueError(f"initial_velocity={shown(initial_velocity)} applies to Pendulum only: leave it out for {simulator.name}")
+    shapes = {name: (len(seeds), size, *[simulator.obs_dim] * (len(dims) - 2)) for name, dims in DIMS.items()}
+    arrays = {name: np.empty(shape, TYPES[name]) for name, shape in shapes.items()}
+    hidden = bool(os.environ.get("TQDM_DISABLE"))  # the notebook's bar does not ask
+    with tqdm(total=arrays["actions"].size, unit="step", delay=PROGRESS_DELAY, disable=hidden) as bar:
+        for i, seed in enumerate(seeds.tolist()):
+            _collect_one(simulator, seed, {name: array[i] for name, array in arrays.items()}, episode_length, options, bar)
     provenance = records.provenance() | {
         "collected": "uniformly random actions",
         "episode_length": episode_length,
         "initial_velocity": initial_velocity,
     }
-    return Dataset.from_arrays(**arrays, environment=environment, seeds=seeds, provenance=provenance)
+    return Dataset._made(arrays, seeds, environment, simulator.actions, simulator.labels, provenance)
 
 
-def _collect_one(environment, seed, size, episode_length, options):
-    """One dataset, as a dict of arrays; actions are a function of the seed alone."""
-    shapes = {"observations": (size, environment.obs_dim), "next_observations": (size, environment.obs_dim)}
-    data = {name: np.empty(shapes.get(name, size), TYPES[name]) for name in DIMS}
-    data["actions"][:] = integer(environment.actions, seed, BEHAVIOUR, 0, np.arange(size))
-    with environment.make(episode_length) as twin:
-        observation, _ = twin.reset(seed=seed, options=options)
-        for i in range(size):
-            data["observations"][i] = observation
-            observation, reward, terminated, truncated, _ = twin.step(data["actions"][i])
-            data["next_observations"][i] = observation
-            data["rewards"][i], data["terminated"][i] = reward, terminated
-            if terminated or truncated:
-                observation, _ = twin.reset(options=options)
-    return data
+def _collect_one(simulator, seed, data, episode_length, options, bar):
+    """Fill the arrays (size, ...) of one dataset; its actions are a function of the seed alone."""
+    size, before = len(data["actions"]), bar.n
+    data["actions"][:] = integer(simulator.actions, seed, BEHAVIOUR, 0, np.arange(size))
+    stage, played = Stage(simulator, f" (collecting with seed {seed})"), simulator.played(None, simulator.actions)
+
+    def play():
+        with stage.open(episode_length):
+            observation = stage.start(seed, options)
+            for i, action in enumerate(data["actions"]):
+                data["observations"][i] = observation
+                observation, data["rewards"][i], data["terminated"][i], truncated = stage.move(played[action])
+                data["next_observations"][i] = observation
+                if (data["terminated"][i] or truncated) and i + 1 < size:
+                    observation = stage.start(None, options)
+
+    watched(stage, play, lambda moves: bar.update(min(before + moves, before + size) - bar.n))
+    bar.update(before + size - bar.n)

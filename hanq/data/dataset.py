@@ -1,36 +1,31 @@
 """Offline datasets, collected or the user's own: checked, saved and loaded.
 
-A `Dataset` holds one dataset of logged transitions a seed, all of one size.
+A `Dataset` holds one dataset of logged transitions a seed, all of one size. What its makers check is in `transitions`, how
+they find next observations in `episodes`.
 """
 
 import json
-import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any, Self
 
+import gymnasium
 import numpy as np
 import xarray
 from numpy.typing import ArrayLike
 
-from hanq.data import environments, records
-from hanq.data.arguments import array, check_seeds, lost_digits, positive_integer, shown
+from hanq.data import episodes, records, simulators, transitions
+from hanq.data.arguments import check_seeds, shown, warn
+from hanq.data.makers import Label, Makers
 from hanq.data.settings import set_aside
+from hanq.data.transitions import DIMS, TYPES
 
-DIMS = {
-    "observations": ("seed", "transition", "observation"),
-    "actions": ("seed", "transition"),
-    "rewards": ("seed", "transition"),
-    "next_observations": ("seed", "transition", "observation"),
-    "terminated": ("seed", "transition"),
-}
-MOST_ACTIONS = 2**24  # the fused engine keeps an action beside its observations, in float32
-TYPES = {"observations": "float32", "actions": "int64", "rewards": "float32", "next_observations": "float32", "terminated": "bool"}
+Maker = Callable[[], gymnasium.Env]
 
 
 @dataclass(frozen=True, eq=False)
-class Dataset:
+class Dataset(Makers):
     """Logged transitions, one dataset for each seed, all of the same size.
 
     `terminated` is true only where the episode really ended: a time limit is no termination,
@@ -49,10 +44,12 @@ class Dataset:
     """(seeds, size) bool"""
     seeds: np.ndarray
     """(seeds,) int64"""
-    environment: str | None
-    """Name of the environment in which policies are evaluated, or None."""
+    environment: str | Maker | None
+    """Where policies are evaluated: one of hanq's own environments, a Gymnasium id, a function that makes one, or None."""
     action_count: int
     """How many actions there are to choose from."""
+    action_labels: tuple[Label, ...] | None = None
+    """What the actions 0, 1, ... are called in the log, or None where that is what they are called."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """Where the data come from."""
 
@@ -77,40 +74,67 @@ class Dataset:
         observations: ArrayLike,
         actions: ArrayLike,
         rewards: ArrayLike,
-        next_observations: ArrayLike,
+        next_observations: ArrayLike | None,
         terminated: ArrayLike,
         *,
-        environment: str | None = None,
+        truncated: ArrayLike | None = None,
+        environment: str | Maker | None = None,
         action_count: int | None = None,
+        action_labels: Sequence[Label] | None = None,
         seeds: ArrayLike | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> Self:
         """A dataset of a user's own logged transitions.
 
-        - observations, next_observations: (size, obs_dim), or (seeds, size, obs_dim) for several datasets.
-        - actions (integers from 0), rewards, terminated (0 or 1): the same shape without obs_dim. All of these may be anything that
-          NumPy, PyTorch, pandas or xarray makes of numbers, on any device.
-        - environment: the name of the environment to evaluate in ("Pendulum", ...); without one, scores are NaN.
+        - observations, next_observations: (size, obs_dim), or (seeds, size, obs_dim) for several datasets. next_observations may be
+          None for one dataset whose rows follow each other: they are then built from terminated and truncated, and the last step
+          of an episode that was cut off, which has no successor, is left out.
+        - actions (integers from 0, or labels), rewards, terminated (0 or 1): the same shape without obs_dim, or with a last axis of 1.
+          All of these may be anything that NumPy, PyTorch, pandas or xarray makes of numbers, on any device.
+        - terminated: only where the episode really ended. A time limit is no termination: a policy could have gone on there, and
+          passed as one it teaches that nothing more can be had, so that Q-values come out far too small.
+        - truncated: where episodes were cut off; only needed where next_observations is None, else it is compared with them.
+        - environment: where to evaluate: "Pendulum", "Acrobot", "CartPole", the id of any Gymnasium environment with discrete
+          actions, or a function that makes one. Without one, scores are NaN.
         - action_count: how many actions there are; by default the environment's, or else the largest seen plus one.
+        - action_labels: what the actions are called, all integers or all texts: action 0 is the first of these. Policies choose
+          among them only, and `Policy.act` gives them back. Integers that an environment knows are its own actions.
         - seeds: one integer for each dataset; by default 0, 1, ...
         - provenance: where the data come from, as anything that JSON can hold.
 
-        Raises ValueError naming the argument for wrong shapes, NaN, masked or missing numbers, actions out of
-        range, and integers that float32 cannot tell apart; warns of those that it rounds.
+        Raises ValueError naming the argument for wrong shapes, NaN, masked or missing numbers, actions out of range, images, and
+        integers that float32 cannot tell apart. Warns of those that it rounds, of actions that are never logged, and of rows that
+        follow each other but not as episodes do.
         """
-        given = dict(
-            observations=observations, actions=actions, rewards=rewards, next_observations=next_observations, terminated=terminated
-        )
-        arrays = {name: _checked(name, value) for name, value in given.items()}
-        if arrays["observations"].ndim == 2:
-            arrays = {name: value[None] for name, value in arrays.items()}
-        _check_shapes(arrays)
-        action_count = _check_actions(arrays, environment, action_count)
-        _check_digits(arrays)
+        simulator = None if environment is None else simulators.find(environment)
+        labels = None if action_labels is None else transitions.check_labels(action_labels)
+        if labels is None and simulator is not None:
+            labels = simulator.labels
+        given = dict(observations=observations, rewards=rewards, next_observations=next_observations, terminated=terminated)
         provenance = _plain({} if provenance is None else provenance)
+        if next_observations is None and truncated is not None:
+            given = episodes.of_rows(observations, actions, rewards, terminated, truncated)
+            provenance, actions, truncated = provenance | {"left_out": given.pop("left_out")}, given.pop("actions"), given.pop("truncated")
+        arrays = {name: transitions.checked(name, value) for name, value in given.items()}
+        arrays["actions"] = transitions.numbered("actions", actions, labels)
+        if truncated is not None:
+            arrays["truncated"] = transitions.checked("terminated", truncated, "truncated")
+        if simulator is not None and simulator.states is not None:
+            arrays = transitions.one_hot(arrays, simulator.states)
+        arrays = transitions.shaped(arrays)
+        action_count = transitions.count_actions(arrays["actions"], action_count, labels, simulator)
+        if simulator is not None:
+            simulator.check(arrays["observations"].shape[2], labels, action_count)
         seeds = check_seeds(np.arange(len(arrays["actions"])) if seeds is None else seeds, len(arrays["actions"]))
-        arrays = {name: np.array(value, TYPES[name], order="C") for name, value in arrays.items()}  # copies
-        return cls(**arrays, seeds=seeds, environment=environment, action_count=action_count, provenance=provenance)
+        transitions.say(arrays, action_count, labels)
+        return cls._made(arrays, seeds, environment, action_count, labels, provenance)
+
+    @classmethod
+    def _made(cls, arrays, seeds, environment, action_count, labels, provenance):
+        """The dataset of arrays that are known to be good; copies them."""
+        arrays = {name: np.array(arrays[name], TYPES[name], order="C") for name in DIMS}
+        labels = None if labels == tuple(range(action_count)) else labels
+        return cls(**arrays, seeds=seeds, environment=environment, action_count=action_count, action_labels=labels, provenance=provenance)
 
     def sel(self, seeds: ArrayLike) -> Self:
         """The datasets of these seeds, in this order.
@@ -130,15 +154,22 @@ class Dataset:
         variables = {name: (dims, getattr(self, name)) for name, dims in DIMS.items()}
         attrs = {
             "kind": "dataset",
-            "environment": self.environment or "",
+            "environment": simulators.name_of(self.environment),
             "action_count": self.action_count,
             "provenance": json.dumps(self.provenance),
-        }
+        } | ({} if self.action_labels is None else {"action_labels": json.dumps(self.action_labels)})
         return xarray.Dataset(variables, {"seed": self.seeds}, attrs)
 
     def save(self, path: str | PathLike) -> None:
-        """Write everything to one file, atomically, in place of what is there."""
-        records.save(self.to_xarray(), path)
+        """Write everything to one file, atomically, in place of what is there.
+
+        No file holds a function: an environment that is one is left out, with a warning; give it to `hanq.train` again.
+        """
+        stored = self.to_xarray()
+        if callable(self.environment):
+            warn(f"environment={stored.attrs['environment']} is a function, which no file holds: give it to hanq.train after loading")
+            stored.attrs["environment"] = ""
+        records.save(stored, path)
 
 
 def load_dataset(path: str | PathLike) -> Dataset:
@@ -146,34 +177,13 @@ def load_dataset(path: str | PathLike) -> Dataset:
     stored = records.load(path)
     if stored.attrs.get("kind") != "dataset":
         raise ValueError(f"path={str(path)!r} holds no dataset but a {stored.attrs.get('kind', 'file of another kind')}")
-    arrays = {name: stored[name].values for name in DIMS}
-    return Dataset.from_arrays(
-        **arrays,
-        seeds=stored["seed"].values,
-        environment=stored.attrs["environment"] or None,
-        action_count=int(stored.attrs["action_count"]),
-        provenance=json.loads(stored.attrs["provenance"]),
+    labels = json.loads(stored.attrs.get("action_labels", "null"))
+    arrays = transitions.shaped({name: transitions.checked(name, stored[name].values) for name in DIMS})
+    count, environment = int(stored.attrs["action_count"]), stored.attrs["environment"] or None
+    transitions.count_actions(arrays["actions"], count, labels)
+    return Dataset._made(
+        arrays, check_seeds(stored["seed"].values), environment, count, labels and tuple(labels), json.loads(stored.attrs["provenance"])
     )
-
-
-def _checked(name, value):
-    """A user's values of one kind; ValueError where one of them is none that it may be."""
-    found = array(name, value)
-    limit = np.finfo(np.float32).max if TYPES[name] == "float32" else np.inf
-    bad = ~np.isfinite(found) | (np.abs(found.astype(np.float64)) > limit)
-    _refuse(name, found, bad, "finite numbers, in float32's range")
-    if name == "actions" and found.dtype.kind == "f":
-        _refuse(name, found, found != np.floor(found), "integers from 0")
-    if name == "terminated":
-        _refuse(name, found, ~np.isin(found, (0, 1)), "booleans, or 0 and 1")
-    return found
-
-
-def _refuse(name, values, bad, allowed):
-    """ValueError with the first of the values where `bad` is true."""
-    if bad.any():
-        where = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(f"{name} holds {values[where]} at index {where}: use {allowed}")
 
 
 def _plain(provenance):
@@ -185,42 +195,3 @@ def _plain(provenance):
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"provenance={shown(provenance)} is not plain data: use a dict of what JSON has ({error})") from error
     return dict(provenance)
-
-
-def _check_digits(arrays):
-    """Warn, once, where float32 does not hold a whole number's digits."""
-    for name in ("observations", "next_observations", "rewards"):
-        values = arrays[name] if name != "rewards" else arrays[name][..., None]
-        lost = lost_digits(name, values)
-        if lost is not None:
-            warnings.warn(f"{name} holds {lost}, which float32 rounds to {int(np.float32(lost))}", stacklevel=4)
-            return
-
-
-def _check_shapes(arrays):
-    shape = arrays["observations"].shape
-    if len(shape) != 3 or 0 in shape:
-        raise ValueError(f"observations has shape {shape}: use (size, obs_dim) or (seeds, size, obs_dim), none of them 0")
-    for name, dims in DIMS.items():
-        expected = shape[: len(dims)]
-        if arrays[name].shape != expected:
-            raise ValueError(f"{name} has shape {arrays[name].shape}: observations of shape {shape} need {expected}")
-
-
-def _check_actions(arrays, environment, action_count):
-    """The number of actions, once every logged action and observation is known to fit."""
-    actions = arrays["actions"]
-    if action_count is not None:
-        action_count = positive_integer("action_count", action_count, MOST_ACTIONS + 1)
-    if environment is not None:
-        known = environments.find(environment)
-        if arrays["observations"].shape[2] != known.obs_dim:
-            raise ValueError(f"observations has obs_dim {arrays['observations'].shape[2]}: {environment} needs {known.obs_dim}")
-        if action_count not in (None, known.actions):
-            raise ValueError(f"action_count={action_count} contradicts {environment}: it has {known.actions} actions")
-        action_count = known.actions
-    least, most = int(actions.min()), int(actions.max())
-    count = action_count or min(max(0, most) + 1, MOST_ACTIONS)
-    if least < 0 or most >= count:
-        raise ValueError(f"actions holds {shown(least if least < 0 else most)}: use integers from 0 to {count - 1}")
-    return count

@@ -1,7 +1,8 @@
 """`python -m hanq bench`: how fast the engines are, compared with what a user would otherwise run.
 
 Every figure is microseconds of wall time per agent per gradient step, with hidden 128 and batch 128, on Pendulum: the
-least of several repetitions. Ratios come from one run on one machine.
+least of several repetitions. The last rows are seconds of evaluation in an environment without compiled dynamics. Ratios
+come from one run on one machine.
 """
 
 import importlib.util
@@ -18,9 +19,11 @@ import torch
 from torch import nn
 
 from hanq.algorithm import DQN, DQN_LN, HANQ, Agents, Network
-from hanq.data import records
+from hanq.data import records, simulators
 from hanq.data.collection import collect
+from hanq.data.playing import start_seeds
 from hanq.engines import fused, torch_engine
+from hanq.engines.evaluation import evaluate
 from hanq.engines.population import initial_state
 
 BATCH, DISCOUNT = 128, 0.99
@@ -136,6 +139,40 @@ def table(data):
     return rows
 
 
+def evaluation_seconds(name, agents=30, episodes=10):
+    """(seconds of a plain loop over agents, seconds of ours) for greedy episodes of untrained DQN agents in a Gymnasium environment."""
+    data = collect(name, [0], size=100)
+    ones = np.ones(agents)
+    population = Agents(np.arange(agents), np.zeros(agents, np.int64), ones, 0 * ones, ones, DISCOUNT * ones, 0 * ones)
+    network = Network(DQN, data.obs_dim, data.action_count)
+    state, simulator = initial_state(network, population), simulators.find(name)
+    evaluate(network, population, data, state, 1)  # compiles
+    start = time.perf_counter()
+    evaluate(network, population, data, state, episodes)
+    ours = time.perf_counter() - start
+    for agent, params in enumerate(state.params):
+        plain_returns(simulator, network, params, start_seeds(agent, 0, episodes))
+    return time.perf_counter() - start - ours, ours
+
+
+@torch.no_grad()
+def plain_returns(simulator, network, params, seeds):
+    """Returns of one agent's greedy episodes as anybody would play them: nn.Module, gymnasium.make, argmax."""
+    policy = nn.Sequential(nn.Linear(network.obs_dim, 128), nn.ReLU(), nn.Linear(128, network.actions))
+    for mine, view in zip(policy.parameters(), network.views(torch.as_tensor(params)).values(), strict=True):
+        mine.copy_(view)
+    returns = []
+    with simulator.make() as twin:
+        for seed in seeds:
+            observation, _ = twin.reset(seed=seed)
+            total, over = 0.0, False
+            while not over:
+                observation, reward, terminated, truncated, _ = twin.step(int(policy(torch.as_tensor(observation)).argmax()))
+                total, over = total + reward, terminated or truncated
+            returns.append(total)
+    return returns
+
+
 def most_memory():
     """Return the peak memory of this process, as text."""
     if importlib.util.find_spec("resource") is None:
@@ -158,3 +195,7 @@ def main():
     for what, peer, ours in table(data):
         ratio = "" if peer is None else f"{peer / ours:.1f}"
         print(COLUMNS.format(what, "" if peer is None else f"{peer:.1f}", f"{ours:.1f}", ratio), flush=True)
+    name = "LunarLander-v3" if importlib.util.find_spec("Box2D") else "MountainCar-v0"
+    plain, ours = evaluation_seconds(name)
+    print(COLUMNS.format("seconds to evaluate 30 agents, 10 episodes each", "plain", "ours", "ratio"))
+    print(COLUMNS.format(name, f"{plain:.1f}", f"{ours:.1f}", f"{plain / ours:.1f}"))

@@ -44,7 +44,7 @@ def save_file(arrays, path, metadata):
 
 
 def load(path, fingerprint):
-    """(state, history, wall_seconds) as saved.
+    """(state, history, wall_seconds) as saved; with an empty fingerprint, of whichever run it is.
 
     Raises ValueError for a damaged file, or one of another run, naming what differs.
     """
@@ -58,7 +58,7 @@ def load(path, fingerprint):
         raise ValueError(f"checkpoint={str(path)!r} is truncated, damaged or no checkpoint ({error})") from error
     metadata = {key: json.loads(text) for key, text in texts.items()}
     stored = metadata["fingerprint"]
-    differing = [name for name in fingerprint if stored.get(name) != fingerprint[name]]
+    differing = [name for name in fingerprint and fingerprint | stored if stored.get(name) != fingerprint.get(name)]
     if differing:
         raise ValueError(f"checkpoint={str(path)!r} belongs to a run with another {', '.join(differing)}: use another path")
     state = State(metadata["gradient_step"], **{name: arrays[f"state.{name}"] for name in ARRAYS})

@@ -11,6 +11,7 @@ import numpy as np
 
 from hanq.data import environments
 from hanq.data.compiling import entry_point
+from hanq.engines import simulation
 from hanq.engines.forward import greedy, hidden, highest, layout, predictor_scale, q_values, weights_of, with_affine
 from hanq.engines.sources import VERSION
 from hanq.engines.threads import each
@@ -19,7 +20,7 @@ EPISODES, TRANSITIONS = 10, 10_000  # how many are evaluated between two looks a
 
 
 def compiled(version):
-    """(add_returns, add_errors); their cache on disk belongs to one version of the sources."""
+    """(add_returns, add_errors, choose); their cache on disk belongs to one version of the sources."""
 
     @entry_point()
     def add_returns(total, layout, weights, params, code, seed, gradient_step, first, last, horizon, velocity):
@@ -70,10 +71,20 @@ def compiled(version):
             total_error += (q[actions[i]] - target) ** 2
         return total_error, total_scale
 
-    return add_returns, add_errors
+    @entry_point()
+    def choose(layout, weights, params, observation):
+        """The greedy action for one observation (obs_dim,)."""
+        _ = version
+        before_relu, scratch = np.empty(layout.features, np.float32), np.empty(layout.features, np.float32)
+        q = np.empty(layout.actions, np.float32)
+        hidden(layout, weights, observation, before_relu, scratch)
+        q_values(layout, params, before_relu, scratch, q)
+        return greedy(q)
+
+    return add_returns, add_errors, choose
 
 
-add_returns, add_errors = compiled(VERSION)
+add_returns, add_errors, choose = compiled(VERSION)
 
 
 def parts(count, size, stopped):
@@ -108,11 +119,11 @@ def evaluate(network, agents, dataset, state, episodes, velocity=1.0):
 
     episodes: how many to average over, from starts that depend on the agent's seed and the
     gradient step alone; velocity: as `environments.reset` has it. Without an environment
-    returns are NaN.
+    returns are NaN; in one that is not hanq's own they are played as `simulation` does.
     """
     network, parameters = with_affine(network, state.params)
     where = layout(network)
-    environment = environments.find(dataset.environment) if dataset.environment else None
+    environment = simulation.built_in(dataset)
     stopped = Event()
 
     def one(agent):
@@ -141,4 +152,6 @@ def evaluate(network, agents, dataset, state, episodes, velocity=1.0):
     except BaseException:  # Ctrl-C, say: let nobody go on in the background
         stopped.set()
         raise
+    if dataset.environment is not None and environment is None:
+        results[:, 0] = simulation.mean_returns(dataset, choose, where, parameters, agents.seeds, state.gradient_step, episodes)
     return {"return_": results[:, 0], "msbe": results[:, 1], "scale": results[:, 2]}

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from hanq.algorithm import DQN, DQN_LN, HANQ
-from hanq.reproduction.paper import BEST, LEARNING_RATES, TABLES, WITHOUT, Row, row, stem
+from hanq.reproduction.paper import LEARNING_RATES, TABLES, WITHOUT, Row, row, stem
 
 RETIRED = {"hyper-HANQ-raw-decays": "5c658aa5e05c"}  # results whose algorithm is no longer here, and the commit that made them
 FIRST_RATES = [10**-1.5, 10**-2, 10**-2.5]
@@ -83,13 +83,6 @@ VARIATIONS = {
             ("table4", ("none + l2N", "hyper_lr=0")),
         ]
     },
-    "cartpole": {  # Table 1's rows on CartPole that disagree, and HANQ's, searched wider and longer
-        stem("table1", "CartPole", *score): replace(
-            TABLES["table1"][score], settings=TABLES["table1"][score].settings | {"learning_rate": [*LEARNING_RATES, 10**-4.5, 10**-5]}
-        )
-        for score in [("DQN", BEST), ("DQN-l2N", BEST), ("DQN-LN", "target_rate=1"), ("DQN-l2N", "target_rate=1"), ("HANQ", "hyper_lr=0.1")]
-    }
-    | {"CartPole-wo-any-predictor": row(WITHOUT["w/o any predictor"], hyper_lr=0.1)},
     "datasets": {
         f"{name}-{seed}": replace(row, settings=row.settings | {"learning_rate": row.settings["learning_rate"][1]}, shared_dataset=seed)
         for name, row in BASELINES.items()

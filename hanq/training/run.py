@@ -7,15 +7,13 @@ from math import inf
 from os import PathLike
 
 import numpy as np
-import torch
 import xarray
-from numpy.typing import ArrayLike
 
-from hanq import reference
 from hanq.algorithm import Algorithm, Convolution, Network
 from hanq.data import records
-from hanq.data.arguments import array, number, shown
+from hanq.data.arguments import number, shown
 from hanq.data.settings import set_aside
+from hanq.training.policy import Policy
 
 GRID = ("learning_rate", "hyper_lr", "target_rate", "discount", "weight_decay")
 
@@ -25,7 +23,7 @@ class Run:
     """The result of training one population.
 
     curves: xarray.Dataset with dimensions `GRID`, seed, gradient_step and variables score (0 to
-    100 between Table 10's returns), return_ (undiscounted), msbe, effective_learning_rate, scale;
+    100 between Table 10's returns, NaN in other environments), return_ (undiscounted), msbe, effective_learning_rate, scale;
     its attributes say where it comes from.
     parameters: the last ones, (*grid, seed, parameter).
     """
@@ -39,13 +37,14 @@ class Run:
         return self.network.algorithm
 
     @set_aside()
-    def policy(self, **which: float) -> "Policy":
+    def policy(self, **which: float) -> Policy:
         """One agent's Q-network as a torch.nn.Module: observations (..., obs_dim) -> (..., actions).
 
         which: seed and grid coordinates; an axis of length 1 may be left out. Rates match within
         a relative error of 1e-6. Raises ValueError naming a missing or unknown one, or what is no number.
         """
-        return Policy(self.network, self.parameters.isel(_index(self.parameters, which)).values)
+        labels = json.loads(self.curves.attrs.get("action_labels", "null"))
+        return Policy(self.network, self.parameters.isel(_index(self.parameters, which)).values, labels and tuple(labels))
 
     def save(self, path: str | PathLike) -> None:
         """Write curves, parameters and provenance to one file, atomically, in place of what is there."""
@@ -66,42 +65,6 @@ def load_run(path: str | PathLike) -> Run:
     curves = data.drop_vars("parameters")
     curves.attrs = attrs
     return Run(network, curves, data["parameters"])
-
-
-class Policy(torch.nn.Module):
-    """One agent's Q-values; act greedily on them with `.argmax(-1)`."""
-
-    def __init__(self, network: Network, params: ArrayLike):
-        super().__init__()
-        self.network = network
-        self.params = torch.nn.Parameter(torch.as_tensor(np.array(params, np.float32), device="cpu"))
-
-    def forward(self, observations: ArrayLike | torch.Tensor) -> torch.Tensor:
-        """observations (..., obs_dim), or images (..., channels, height, width) -> Q-values (..., actions)."""
-        observations = self.tensor(observations)
-        convolutions = self.network.convolutions
-        dims, size = (3, convolutions[0].inputs) if convolutions else (1, self.network.obs_dim)  # of one observation
-        shape = observations.shape[-dims:]
-        if len(shape) < dims or shape[0] != size:
-            allowed = f"(..., {size}, height, width)" if convolutions else f"(..., {size})"
-            raise ValueError(f"observations has shape {tuple(observations.shape)}: use {allowed}")
-        weights = self.network.views(self.params[None])
-        flat = observations.reshape(1, -1, *shape)
-        q = reference.q_values(self.network, weights, reference.hidden(self.network, weights, flat))
-        return q.reshape(*observations.shape[:-dims], self.network.actions)
-
-    def tensor(self, observations: ArrayLike | torch.Tensor) -> torch.Tensor:
-        """Observations in the dtype and on the device of the parameters; gradients flow through tensors."""
-        if not torch.is_tensor(observations):
-            kind = np.float64 if self.params.dtype == torch.float64 else np.float32
-            with np.errstate(all="ignore"):  # what is too small becomes 0, as in torch
-                observations = np.array(array("observations", observations), kind)
-        elif observations.is_complex():
-            raise ValueError(f"observations has dtype {observations.dtype}: use real numbers")
-        elif observations.is_meta or observations.layout != torch.strided:
-            kind = "on the meta device" if observations.is_meta else observations.layout
-            raise ValueError(f"observations is a tensor that is {kind}: use a dense tensor that holds numbers")
-        return torch.as_tensor(observations, dtype=self.params.dtype, device=self.params.device)
 
 
 def _index(parameters, which):

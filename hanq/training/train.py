@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from os import PathLike
 
 import numba
@@ -12,13 +12,14 @@ import xarray
 from numpy.typing import ArrayLike
 
 from hanq.algorithm import Agents, Algorithm, Network
-from hanq.data import environments, files, records
-from hanq.data.arguments import array, check_seeds, shown
-from hanq.data.dataset import Dataset
+from hanq.data import environments, files, records, simulators
+from hanq.data.arguments import array, check_seeds, shown, warn
+from hanq.data.dataset import Dataset, Maker
 from hanq.data.settings import set_aside
 from hanq.engines import fused, torch_engine
 from hanq.engines.evaluation import evaluate
 from hanq.engines.population import initial_state
+from hanq.training import standardising
 from hanq.training.run import GRID, Run
 from hanq.training.segments import Checkpoint, Usual, checked_counts, progress_bar, segments
 
@@ -48,6 +49,8 @@ def train(
     device: str | torch.device | None = None,
     progress: bool = True,
     checkpoint: str | PathLike | None = None,
+    environment: str | Maker | None = None,
+    standardise: bool = False,
 ) -> Run:
     """Train one agent for every seed and every point of the grid, all side by side.
 
@@ -65,6 +68,9 @@ def train(
     - device: where torch computes; by default the CPU.
     - progress: whether to show a bar when training takes more than a few seconds.
     - checkpoint: a file written as training goes on. If it exists, training resumes from it, to bit-identical curves.
+    - environment: where to evaluate, as in `Dataset.from_arrays`; by default the dataset's own.
+    - standardise: whether to train on observations less their mean and divided by their standard deviation, column by column of each
+      dataset. The run and its policies then take observations as the data have them: the first layer's weights hold both.
 
     On one kind of processor and with one version of Numba, the fused engine gives an agent the same bits in every
     process, on any number of threads, beside any other agents, and after any number of interruptions.
@@ -78,29 +84,42 @@ def train(
     if not isinstance(dataset, Dataset):
         raise TypeError(f"dataset={shown(dataset)} is not a Dataset: use hanq.collect or hanq.Dataset.from_arrays")
     counts = checked_counts(gradient_steps=gradient_steps, batch_size=batch_size, eval_every=eval_every, eval_episodes=eval_episodes)
-    counts["eval_velocity"] = _eval_velocity(dataset.environment, eval_velocity)
-    if dataset.environment is None:
-        warnings.warn("the dataset names no environment, so score and return_ will be NaN", stacklevel=3)
+    dataset = evaluated_in(dataset, environment)
+    counts["eval_velocity"] = _eval_velocity(simulators.name_of(dataset.environment), eval_velocity)
+    own, unfold = standardising.standardised(dataset, standardise)
     values = dict(zip(GRID, (learning_rate, hyper_lr, target_rate, discount, weight_decay), strict=True))
     axes = {name: axis(name, value) for name, value in values.items()}
     axes["seed"] = _agent_seeds(dataset, seeds)
     agents = agents_of(axes, len(dataset.seeds))
     network = Network(algorithm, dataset.obs_dim, dataset.action_count)
     device = torch_engine.find_device("cpu" if device is None else device)
-    engine = _engine(engine, device, network)(network, agents, dataset, counts["batch_size"], device)
+    engine = _engine(engine, device, network)(network, agents, own, counts["batch_size"], device)
     described = axes | counts | dict(algorithm=algorithm, dataset=dataset.digest, engine=engine.name)
-    described |= dict(environment=dataset.environment, action_count=dataset.action_count)
+    described |= dict(environment=simulators.name_of(dataset.environment) or None, action_count=dataset.action_count)
+    described |= {} if dataset.action_labels is None else dict(action_labels=list(dataset.action_labels))
+    described |= dict(standardise=True) if standardise else {}
 
     def measure(state):
+        state = state._replace(params=unfold(network, agents, state.params))
         return evaluate(network, agents, dataset, state, counts["eval_episodes"], counts["eval_velocity"])
 
     state = initial_state(network, agents)
     with files.locked("checkpoint", checkpoint) as checkpoint, progress_bar(counts["gradient_steps"], progress) as bar:
         state, history, wall_seconds = segments(engine, state, measure, counts, bar, Checkpoint(checkpoint, described, CHECKPOINT_SECONDS))
-    attrs = _provenance(algorithm, dataset, counts, engine, wall_seconds)
-    environment = dataset.environment and environments.find(dataset.environment)
-    curves = labelled(axes, counts["eval_every"], history, environment, attrs)
-    return Run(network, curves, labelled_parameters(axes, state.params))
+    attrs = _provenance(algorithm, dataset, counts, engine, wall_seconds) | ({"standardise": 1} if standardise else {})
+    known = environments.ENVIRONMENTS.get(simulators.name_of(dataset.environment))
+    curves = labelled(axes, counts["eval_every"], history, known, attrs)
+    return Run(network, curves, labelled_parameters(axes, unfold(network, agents, state.params)))
+
+
+def evaluated_in(dataset, environment):
+    """The dataset with the environment that was asked for; ValueError where they do not fit. Warns where there is none."""
+    dataset = dataset if environment is None else replace(dataset, environment=environment)
+    if dataset.environment is None:
+        warn("the dataset names no environment, so score and return_ will be NaN")
+    else:
+        simulators.find(dataset.environment).check(dataset.obs_dim, dataset.action_labels, dataset.action_count)
+    return dataset
 
 
 def axis(name, value):
@@ -178,7 +197,8 @@ def _provenance(algorithm, dataset, counts, engine, wall_seconds):
         | records.provenance()
         | {
             "algorithm": json.dumps(asdict(algorithm)),
-            "environment": dataset.environment or "",
+            "environment": simulators.name_of(dataset.environment),
+            "action_labels": json.dumps(dataset.action_labels),
             "dataset": json.dumps(dataset.provenance),
             "dataset_digest": dataset.digest,
             "dataset_seeds": json.dumps(dataset.seeds.tolist()),

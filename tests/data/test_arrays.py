@@ -16,6 +16,7 @@ import hanq
 from hanq.data.dataset import DIMS
 
 
+@pytest.mark.filterwarnings("ignore:actions never logged")
 @pytest.mark.parametrize("contain", CONTAINERS.values(), ids=CONTAINERS.keys())
 @settings(deadline=None, derandomize=True, max_examples=5)
 @given(st.lists(st.tuples(*[st.integers(0, 4)] * 4, st.integers(0, 2), st.booleans()), min_size=1, max_size=5))

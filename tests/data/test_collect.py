@@ -135,7 +135,7 @@ def test_sel_gives_the_datasets_of_those_seeds_in_that_order():
 
 
 BAD = [
-    (dict(environment="LunarLander"), r"environment='LunarLander' is unknown: use one of .*Pendulum"),
+    (dict(environment="Moon-v0"), r"environment='Moon-v0' is unknown: use one of .*Pendulum"),
     (dict(seeds=[]), r"seeds=\[\] is not allowed: use distinct integers from 0"),
     (dict(seeds=[0, 1, 0]), r"seeds=\[0, 1, 0\] repeats a seed"),
     (dict(seeds=[0, -1]), r"seeds=\[0, -1\] is not allowed: use distinct integers from 0"),

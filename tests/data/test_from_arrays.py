@@ -59,8 +59,10 @@ def test_a_provenance_that_no_file_could_hold_is_refused():
 
 
 def test_actions_that_were_never_logged_can_be_counted():
-    assert hanq.Dataset.from_arrays(**logged(), action_count=7).action_count == 7
-    assert hanq.Dataset.from_arrays(**changed("actions", slice(None), 0), environment="Pendulum").action_count == 3
+    with pytest.warns(UserWarning, match=r"actions never logged: \[3, 4, 5, 6\] of 7"):
+        assert hanq.Dataset.from_arrays(**logged(), action_count=7).action_count == 7
+    with pytest.warns(UserWarning, match=r"actions never logged: \[1, 2\] of 3"):
+        assert hanq.Dataset.from_arrays(**changed("actions", slice(None), 0), environment="Pendulum").action_count == 3
 
 
 HUGE = pytest.param(10**5000, id="huge")  # more digits than Python writes out
@@ -68,9 +70,9 @@ nan, inf = float("nan"), float("inf")
 BAD = {
     "observations of 1 dimension": (logged() | dict(observations=np.zeros(6)), r"observations has shape \(6,\): use"),
     "observations of 4 dimensions": (logged() | dict(observations=np.zeros((1, 1, 6, 3))), r"observations has shape"),
-    "no transitions": (logged(size=0), r"observations has shape \(1, 0, 3\)"),
-    "too few actions": (logged() | dict(actions=[0, 1]), r"actions has shape \(1, 2\).*need \(1, 6\)"),
-    "rewards with an axis too many": (logged() | dict(rewards=np.zeros((6, 1))), r"rewards has shape \(1, 6, 1\).*need"),
+    "no transitions": (logged(size=0), r"observations has shape \(0, 3\)"),
+    "too few actions": (logged() | dict(actions=[0, 1]), r"actions has shape \(2,\).*need \(6,\)"),
+    "rewards with two columns": (logged() | dict(rewards=np.zeros((6, 2))), r"rewards has shape \(6, 2\).*need \(6,\)"),
     "another obs_dim after": (logged() | dict(next_observations=np.zeros((6, 2))), r"next_observations has shape.*need"),
     "too few terminated": (logged() | dict(terminated=[True]), r"terminated has shape.*need"),
     "NaN observation": (changed("observations", (2, 1), nan), r"observations holds nan at index \(2, 1\): use finite"),

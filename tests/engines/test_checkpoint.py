@@ -149,8 +149,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
 
 def other_data():
     data = small_pendulum()
-    arrays = [data.observations, data.actions, data.rewards + 1, data.next_observations, data.terminated]
-    return hanq.Dataset.from_arrays(*arrays, environment="Pendulum")
+    return replace(data, rewards=data.rewards + 1)
 
 
 OTHERS = {
@@ -182,12 +181,13 @@ def test_another_runs_checkpoint_is_refused_naming_what_differs(tmp_path, name):
 @pytest.mark.filterwarnings("ignore:the dataset names no environment")
 def test_a_checkpoint_of_the_same_data_with_another_environment_or_action_count_is_refused(tmp_path):
     data = small_pendulum()
-    arrays = [data.observations, data.actions, data.rewards, data.next_observations, data.terminated]
     train(tmp_path / "c")
     with pytest.raises(ValueError, match="another eval_velocity, environment"):
-        train(tmp_path / "c", data=hanq.Dataset.from_arrays(*arrays))
+        train(tmp_path / "c", data=replace(data, environment=None))
     with pytest.raises(ValueError, match="action_count"):
-        train(tmp_path / "c", data=hanq.Dataset.from_arrays(*arrays, action_count=5))
+        train(tmp_path / "c", data=replace(data, environment=None, action_count=5))
+    with pytest.raises(ValueError, match="action_labels"):
+        train(tmp_path / "c", data=replace(data, action_labels=(2, 1, 0)))
 
 
 def test_fields_without_effect_do_not_make_another_run(tmp_path):

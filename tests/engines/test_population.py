@@ -96,7 +96,7 @@ def test_a_shared_dataset_is_what_everybody_learns_from():
     own = train(DQN, data)
     assert_same(part(shared, seed=3), part(own, seed=3))
     copied = {name: np.repeat(getattr(data.sel([3]), name), 2, axis=0) for name in DIMS}
-    twice = hanq.Dataset.from_arrays(**copied, seeds=[0, 3], environment="Pendulum")
+    twice = replace(data, **copied, seeds=np.array([0, 3]))
     assert_same(shared, train(DQN, twice))
 
 

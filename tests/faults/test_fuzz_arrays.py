@@ -109,6 +109,8 @@ SETTINGS = dict(
     device=None,
     engine="torch",
     checkpoint=None,
+    environment=None,
+    standardise=False,
 )
 NETWORK = hanq.Algorithm(hidden_features=3)
 
@@ -121,7 +123,7 @@ def fuzzed_arrays(chance, generator):
         for name in chance.sample(list(arrays), chance.choice([1, 1, 2])):
             arrays[name] = mutated(chance, arrays[name])
     elif target == "options":
-        name = chance.choice(["environment", "action_count", "seeds", "provenance"])
+        name = chance.choice(["environment", "action_count", "seeds", "provenance", "truncated", "action_labels"])
         options[name] = chance.choice(SPECIAL + [["Pendulum"], 3, [3], {"a": {1}}, "CartPole", np.int8(4), 10**9, [[1]], np.array("a")])
     elif target == "train":
         name = chance.choice(list(settings))

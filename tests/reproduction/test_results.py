@@ -18,7 +18,8 @@ from hanq.training.run import GRID
 
 TOP = Path(__file__).parents[2]
 FOLDER = TOP / "book" / "results"
-FILES = {f"{path.parent.name}-{path.stem}": path for path in sorted(FOLDER.glob("*/*.nc"))}
+SHORTER = FOLDER / "halved" / "scores.nc"  # what the first edition's search by halving chose
+FILES = {f"{path.parent.name}-{path.stem}": path for path in sorted(FOLDER.glob("*/*.nc")) if path != SHORTER}
 SEARCHED = {f"long-{path.parent.name}-{path.stem}": path for path in sorted(FOLDER.glob("long/*/*.nc"))}
 JOBS = {job.name: job for name in protocol.EXPERIMENTS for job in protocol.jobs(name)}
 DONE = {name: job for name, job in JOBS.items() if name in FILES}
@@ -137,6 +138,18 @@ def test_a_search_at_full_length_is_complete_and_chose_what_is_reported(search):
 def test_every_report_in_long_has_its_search():
     reports = {name for name in SEARCHED if not name.endswith("-tuning")}
     assert {f"{name}-tuning" for name in reports} <= set(SEARCHED)
+
+
+def test_what_the_halved_search_chose_is_kept_for_every_row():
+    kept = records.load(SHORTER)
+    tables = {job.name: job for table in paper.TABLES for job in protocol.jobs(table)}
+    assert set(kept.name.values.tolist()) == set(tables) == set(json.loads(kept.attrs["commits"]))
+    assert np.isfinite(kept.score).all() and kept.seed.values.tolist() == list(paper.SEEDS)
+    for row, name in enumerate(kept.name.values.tolist()):
+        job = tables[name]._replace(path=FILES[name])
+        if protocol.as_searched(job).protocol == protocol.HALVED:  # its file is still there
+            assert np.array_equal(kept.score[row], paper.seed_scores(name, FOLDER))
+            assert all(kept[axis][row] == paper.result(name, FOLDER)[axis].item() for axis in GRID)
 
 
 def test_every_score_of_a_table_is_of_30_seeds_and_200_000_steps():

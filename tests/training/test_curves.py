@@ -4,6 +4,7 @@ import inspect
 import json
 import time
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,6 +45,8 @@ def test_train_has_the_contracts_arguments_and_defaults():
         device=None,
         progress=True,
         checkpoint=None,
+        environment=None,
+        standardise=False,
     )
 
 
@@ -124,7 +127,7 @@ def test_a_shared_dataset_takes_the_agents_seeds():
 
 def test_without_an_environment_a_warning_says_so_and_scores_are_nan():
     data = small_pendulum()
-    unknown = hanq.Dataset.from_arrays(data.observations, data.actions, data.rewards, data.next_observations, data.terminated)
+    unknown = replace(data, environment=None)
     with pytest.warns(UserWarning, match="names no environment, so score and return_ will be NaN") as caught:
         run = hanq.train(DQN, unknown, learning_rate=1e-2, **SHORT)
     assert caught[0].filename == __file__  # the warning points at the caller

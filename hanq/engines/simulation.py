@@ -1,0 +1,44 @@
+"""Greedy returns of a population in any Gymnasium environment: one environment, in which agent after agent plays.
+
+Nearly all of the time is the environment's own, and Python runs one such at a time. Gymnasium's vector environments do not
+change that (`python -m hanq bench` compares): in one process they add to it, and a process for each costs more than most steps.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from hanq.data import environments, simulators
+from hanq.data.playing import Stage, play, start_seeds, watched
+from hanq.engines.forward import weights_of
+
+
+def built_in(dataset):
+    """The dataset's `Environment` where its compiled dynamics serve: it is one of hanq's own, and its actions are in order."""
+    known = environments.ENVIRONMENTS.get(simulators.name_of(dataset.environment))
+    if known is None:
+        return None
+    played = simulators.find(dataset.environment).played(dataset.action_labels, dataset.action_count)
+    return known if played.tolist() == list(range(known.actions)) else None
+
+
+def mean_returns(dataset, choose, where, parameters, seeds, gradient_step, episodes):
+    """Mean return of every agent's greedy episodes, (agents,) float64.
+
+    choose: compiled, (layout, weights, params, observation) -> action. where: the layout. Agents of one seed play from the same
+    starts. RuntimeError names the step at which the environment raises, hangs or gives what is not finite.
+    """
+    simulator = simulators.find(dataset.environment)
+    played = simulator.played(dataset.action_labels, dataset.action_count)
+    stage, returns = Stage(simulator), np.empty((len(parameters), episodes))
+
+    def play_all():
+        with stage.open():
+            for agent, (params, seed) in enumerate(zip(parameters, seeds.tolist(), strict=True)):
+                stage.begin(f" (agent {agent} of seed {seed}, gradient step {gradient_step})")
+                act = partial(choose, where, weights_of(where, params), params)
+                for episode, start in enumerate(start_seeds(seed, gradient_step, episodes)):
+                    returns[agent, episode] = play(stage, act, played, start, simulator.horizon, simulator.options)
+        return returns.mean(1)
+
+    return watched(stage, play_all)

@@ -1,0 +1,51 @@
+"""`evaluate`: play a policy in an environment."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from hanq.data import simulators
+from hanq.data.arguments import check_seeds, positive_integer, shown
+from hanq.data.dataset import Maker
+from hanq.data.playing import Stage, play, start_seeds, watched
+from hanq.data.settings import set_aside
+from hanq.training.policy import Policy, greedy
+
+
+@set_aside()
+def evaluate(
+    policy: Policy | Callable[[torch.Tensor], torch.Tensor], environment: str | Maker, *, episodes: int = 10, seed: int = 0
+) -> np.ndarray:
+    """Returns of greedy episodes, (episodes,) float64: the sum of an episode's rewards, not discounted.
+
+    - policy: a `Policy`, or any function or module from an observation (obs_dim,) to Q-values (actions,), such as an exported one.
+    - environment: as `hanq.collect` takes it; "Pendulum" starts from every angle and speed, as in training.
+    - episodes, seed: how many, and which: the same seed gives every policy the same starts.
+
+    Raises ValueError naming a bad argument, and RuntimeError naming the step at which the environment raises, hangs or gives
+    what is not finite.
+    """
+    if not callable(policy):
+        raise ValueError(f"policy={shown(policy)} is not allowed: use run.policy(), or a function from an observation to Q-values")
+    simulator, episodes = simulators.find(environment), positive_integer("episodes", episodes)
+    seed = check_seeds(np.atleast_1d(seed) if isinstance(seed, np.ndarray) else [seed])[0]
+    labels = getattr(policy, "labels", None)
+    if isinstance(policy, Policy):
+        simulator.check(policy.network.obs_dim, labels, policy.network.actions)
+    played = simulator.played(labels, len(labels) if labels is not None else simulator.actions)
+    stage, returns = Stage(simulator, f" (evaluating with seed {seed})"), np.empty(episodes)
+
+    def choose(observation):
+        q = torch.as_tensor(policy(torch.from_numpy(observation)))
+        if q.shape != (len(played),):
+            raise ValueError(f"policy gives Q-values of shape {tuple(q.shape)}: {simulator.name} needs {(len(played),)}")
+        return int(greedy(q))
+
+    def play_all():
+        with torch.no_grad(), stage.open():  # a thread has settings of its own
+            for episode, start in enumerate(start_seeds(seed, 0, episodes)):
+                returns[episode] = play(stage, choose, played, start, simulator.horizon, simulator.options)
+        return returns
+
+    return watched(stage, play_all)

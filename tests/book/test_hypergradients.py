@@ -1,0 +1,122 @@
+"""Promise: what the chapter Hypergradients says in words is what its result files say."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hanq.reproduction import ledger, paper
+from hanq.training import scores
+
+RESULTS = Path(__file__).parents[2] / "book" / "results"
+FAST, SLOW = 10**-2.5, 1e-3  # SSAQ's two best learning rates
+
+
+@pytest.fixture(scope="module")
+def curves():
+    """HSSAQ, SSAQ at the fast and the slow learning rate, and DQN with a target network at its best: (seed, gradient_step)."""
+    ssaq, dqn = paper.result("fig3b-SSAQ", RESULTS), paper.result("fig3a-DQN", RESULTS)
+    best = scores.best_of_grid(scores.average_over_training(dqn.score))
+    found = {"HSSAQ": paper.result("fig7-HSSAQ", RESULTS), "DQN": dqn.sel(best)}
+    found |= {"fast": ssaq.sel(learning_rate=FAST), "slow": ssaq.sel(learning_rate=SLOW)}
+    return {name: values.squeeze() for name, values in found.items()}
+
+
+@pytest.fixture(scope="module")
+def found():
+    return ledger.compare(RESULTS)
+
+
+@pytest.fixture
+def table7(found):
+    """(residual, semi-gradient), two lines of the ledger, by environment."""
+    return {name: tuple(rows.itertuples()) for name, rows in found[found.table == "7"].groupby("environment")}
+
+
+@pytest.fixture
+def table8(found):
+    """Lines of the ledger by kappa."""
+    return {line.hyper_lr: line for line in found[found.table == "8"].itertuples()}
+
+
+def gain(first, second):
+    """First minus second, two lines of the ledger, seed by seed."""
+    return scores.interval(paper.seed_scores(first.result, RESULTS) - paper.seed_scores(second.result, RESULTS))
+
+
+def test_hssaq_starts_like_the_fast_rate_and_ends_like_the_slow_one(curves):
+    mean = {name: values.score.mean("seed") for name, values in curves.items()}
+    early = {name: float(values.sel(gradient_step=slice(0, 20_000)).mean()) for name, values in mean.items()}
+    end = {name: float(values[-10:].mean()) for name, values in mean.items()}
+    assert abs(early["HSSAQ"] - early["fast"]) < 10 and early["HSSAQ"] > early["slow"] + 15
+    assert abs(end["HSSAQ"] - end["slow"]) < 10 and end["HSSAQ"] > end["fast"] + 30
+    assert end["HSSAQ"] > 90 and end["fast"] < 25
+
+
+def test_its_average_over_training_beats_both_seed_by_seed(curves):
+    for name in ("fast", "slow"):
+        assert scores.interval((curves["HSSAQ"].score - curves[name].score).mean("gradient_step")).low > 0
+
+
+def test_its_peak_is_no_higher_than_a_fixed_rates_and_below_dqns(curves):
+    peak = {name: float(values.score.mean("seed").max()) for name, values in curves.items()}
+    assert peak["HSSAQ"] < max(peak["fast"], peak["slow"]) + 2 and peak["HSSAQ"] < peak["DQN"] - 5
+
+
+def test_its_bellman_error_stays_low(curves):
+    error = {name: curves[name].msbe.median("seed") for name in ("HSSAQ", "fast")}
+    assert error["HSSAQ"].max() < 100 and error["fast"][-10:].min() > 1_000
+
+
+def test_its_learning_rates_fall_along_much_the_same_path(curves):
+    fallen = np.log10(FAST / curves["HSSAQ"].effective_learning_rate[:, -1])
+    assert 50 < 10 ** fallen.median() < 70 and fallen.max() - fallen.min() < 0.6  # "a factor of about 60"
+    assert 0.15 < fallen.median() / (1e-4 * 200_000 / np.log(10)) < 0.25  # "about a fifth of the full pace"
+
+
+def test_its_scale_falls_from_1_3_to_1_2(curves):
+    scale = curves["HSSAQ"].scale.mean("seed")
+    assert scale.max() == pytest.approx(1.3, abs=0.05) and scale[-1] == pytest.approx(1.2, abs=0.05)
+
+
+@pytest.mark.parametrize("environment", ["Pendulum", "Acrobot"])
+def test_both_judges_overlap_the_paper(table7, environment):
+    residual, semi = table7[environment]
+    assert residual.overlap == semi.overlap == "yes"
+    assert residual.hyper_lr == 0.1 and semi.hyper_lr < residual.hyper_lr / 10
+
+
+def test_the_residual_judge_is_ahead_on_pendulum_and_on_acrobot_nobody_can_tell(table7):
+    assert gain(*table7["Pendulum"]).low > 0
+    acrobot = gain(*table7["Acrobot"])
+    assert acrobot.low < 0 < acrobot.high
+
+
+def test_on_acrobot_the_semi_gradients_rate_changes_by_less_than_half(table7):
+    _, semi = table7["Acrobot"]
+    last = paper.result(semi.result, RESULTS).effective_learning_rate.isel(gradient_step=-1) / semi.learning_rate
+    assert last.min() > 0.5 and last.max() < 1.5
+
+
+def test_all_six_rows_of_table_8_agree_with_the_paper_and_none_comes_near_hanq(table7, table8):
+    assert len(table8) == 6 and {line.overlap for line in table8.values()} == {"yes"}
+    assert all(line.ours_high < table7["Pendulum"][0].ours_low for line in table8.values())
+
+
+def test_every_kappa_from_1e_4_up_costs_dqn_points_and_a_smaller_one_changes_little(table8):
+    for kappa, line in table8.items():
+        cost = gain(table8[0.0], line)
+        if kappa >= 0.9e-4:
+            assert cost.low > 0 and cost["mean"] > 15
+        else:
+            assert abs(cost["mean"]) < 10
+
+
+def test_at_kappa_0_1_the_learning_rate_is_gone_after_20_000_steps(table8):
+    rates = paper.result(table8[0.1].result, RESULTS).effective_learning_rate
+    assert rates.sel(gradient_step=20_000).median() < 1e-6
+
+
+def test_the_raw_learning_rate_fails_at_full_length_too():
+    raw = paper.seed_scores("hyper-HANQ-raw-0.1", RESULTS)
+    assert scores.interval(raw).high < 40

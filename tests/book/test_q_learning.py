@@ -1,0 +1,60 @@
+"""What the chapter on Q-learning says in its own words is what the result files say."""
+
+import numpy as np
+from chapter_numbers import RESULTS, kept, mean_score
+
+from hanq.reproduction import paper
+from hanq.training import scores
+
+BEST = paper.stem("table1", "Pendulum", "DQN", paper.BEST)
+BARE = paper.stem("table1", "Pendulum", "DQN", "target_rate=1")
+
+
+def ends(name):
+    """Bellman errors and scores of every seed, over the last 20,000 steps."""
+    last = paper.result(name, RESULTS).squeeze().isel(gradient_step=slice(-10, None)).mean("gradient_step")
+    return last.msbe.values, last.score.values
+
+
+def test_most_agents_stay_at_the_top_and_a_few_drop_to_the_bottom():
+    _, ended = ends(BEST)
+    assert (ended > 80).sum() > 15 and 2 <= (ended < 50).sum() <= 10
+
+
+def test_with_a_target_network_every_rate_that_gets_near_100_comes_down_and_without_one_none_gets_far():
+    with_one, without = mean_score("fig3a-DQN"), mean_score("fig3b-DQN")
+    high = [rate for rate in paper.LEARNING_RATES if with_one.sel(learning_rate=rate).max() > 80]
+    assert len(high) >= 4
+    assert all(kept(with_one.sel(learning_rate=rate)) < 0.9 for rate in high)
+    assert without.max() < 40
+
+
+def test_a_small_rate_stumbles_once_and_then_stays_at_a_modest_level():
+    curve = mean_score("fig3a-DQN").sel(learning_rate=10**-3.5)
+    early, dip = curve.sel(gradient_step=slice(0, 14_000)).max(), curve.sel(gradient_step=slice(14_000, 40_000)).min()
+    assert dip < early / 2
+    level = curve.sel(gradient_step=slice(50_000, 120_000)).mean()
+    assert 50 < level < 70 and curve[-10:].mean() > 0.9 * level
+
+
+def test_our_level_lies_above_the_papers_whose_interval_it_meets_and_tuning_brings_it_closer():
+    averaged = scores.average_over_training(paper.result("fig3a-DQN", RESULTS).score)
+    same = scores.interval(averaged.sel(scores.best_of_grid(averaged)))
+    mean, _, high = paper.number("1", "Pendulum", "DQN", paper.BEST)
+    tuned = float(paper.seed_scores(BEST, RESULTS).mean())
+    assert float(same["mean"]) > mean + 5 and float(same.low) < high
+    assert abs(tuned - mean) < abs(float(same["mean"]) - mean)
+
+
+def test_the_papers_number_is_the_best_over_target_rates_and_it_names_the_same_rate():
+    """Table 8 without hypergradients prints the same score, for target rates down to 0.001."""
+    assert paper.number("8", "Pendulum", "DQN", f"hyper_lr=0; {paper.BEST_OF_FOUR}") == paper.number("1", "Pendulum", "DQN", paper.BEST)
+
+
+def test_errors_tell_the_hopeless_runs_and_not_the_good_ones():
+    errors, ended = ends(BEST)
+    other_errors, other_ended = ends(BARE)
+    good = errors[ended > 80]
+    assert good.max() / good.min() > 100
+    assert good.min() < np.median(other_errors) < good.max() and np.median(other_ended) < 35
+    assert (ended[errors > 100 * good.max()] < 20).all()

@@ -51,7 +51,8 @@ SHORT = Protocol(Round(paper.SEEDS, 60_000, 2_000), Round(range(100, 105), 60_00
 BROAD = HALVED._replace(second=Round(range(100, 112), 60_000, 3_000), finalists=6)
 LONG = HALVED._replace(first=Round(range(100, 108), 200_000, 5_000), second=Round(range(100, 108), 200_000, 5_000), growing=3)
 CROSSED = Protocol(Round(range(10), 60_000, 2_000))
-PROTOCOLS = {"datasets": CROSSED, "starts": HALVED, "choice": BROAD}  # other variations: SHORT
+BEYOND = Protocol(Round(paper.SEEDS, 20_000, 4_000))  # by then a learned rate is so small that little changes
+PROTOCOLS = {"datasets": CROSSED, "starts": HALVED, "choice": BROAD, "beyond": BEYOND}  # other variations: SHORT
 QUICK = Round(range(3), 1_000, 200)
 QUICK_TUNED = Protocol(QUICK, Round(range(100, 102), 200, 100), Round(range(100, 102), 500, 100), finalists=1)
 EVAL_EPISODES = 10
@@ -116,13 +117,18 @@ def jobs(name, environment=None):
     elif name in EXPERIMENTS:
         protocol = ALL if name in paper.FIGURES else PROTOCOLS.get(name, SHORT)
         rows = (paper.FIGURES | variations.VARIATIONS)[name]
-        found = [Job(f"{name}-{label}", "Pendulum", row, protocol) for label, row in rows.items()]
+        found = [Job(f"{name}-{label}", environment_of(label), row, protocol) for label, row in rows.items()]
     else:
         raise ValueError(f"experiment={name!r} is unknown: use one of {EXPERIMENTS}")
     known = sorted({job.environment for job in found})
     if environment is not None and environment not in known:
         raise ValueError(f"environment={environment!r} is not in {name}: use one of {known}")
     return [job for job in found if environment in (None, job.environment)]
+
+
+def environment_of(label):
+    """The environment that a variation's label names; Pendulum if it names none."""
+    return next((known for known in environments.ENVIRONMENTS if known in label.split("-")), "Pendulum")
 
 
 def _agent_steps(job):
@@ -160,7 +166,7 @@ def is_done(job):
         return False
     algorithm, settings = search.best() if search else (job.row.algorithms[0], job.row.settings)
     found = held(load(job.path), job.path)
-    found |= {"data": {"reward_scale": 1.0} | json.loads(found.get("dataset", "{}"))}
+    found |= {"data": {"reward_scale": 1.0, "reward_level": 1.0} | json.loads(found.get("dataset", "{}"))}
     asked = _conditions(job) | {
         "protocol": "tuned" if search else "grid",
         "algorithm": algorithm.canonical(),
@@ -169,6 +175,7 @@ def is_done(job):
         "gradient_steps": job.protocol.report.gradient_steps,
         "eval_every": job.protocol.report.eval_every,
     }
+    asked["data"] = {"reward_level": 1.0} | asked["data"]
     if "dataset_seeds" in found:
         shared = job.row.shared_dataset
         asked["dataset_seeds"] = json.dumps(asked["seeds"] if shared is None else [shared])
@@ -237,7 +244,9 @@ def _trained(job, engine, algorithm, settings, round):
 
 
 @lru_cache(maxsize=4)
-def _collected(environment, seeds, reward_scale=1.0, **options):
+def _collected(environment, seeds, reward_scale=1.0, reward_level=1.0, **options):
     data = collect(environment, seeds, **options)
-    provenance = data.provenance | {"reward_scale": reward_scale}
-    return data if reward_scale == 1 else replace(data, rewards=np.float32(reward_scale) * data.rewards, provenance=provenance)
+    if reward_scale == reward_level == 1:
+        return data
+    rewards = np.float32(reward_scale) * variations.rewards_at_level(data, reward_level, USUAL["discount"])
+    return replace(data, rewards=rewards, provenance=data.provenance | {"reward_scale": reward_scale, "reward_level": reward_level})

@@ -1,19 +1,33 @@
 """Experiments on what the paper leaves open: one choice varied at a time, the rest at its default.
 
-On Pendulum, most with 60,000 gradient steps (see `hanq.reproduction.protocol`); "{choice}-{algorithm}-{value}".
+On Pendulum unless a label names another environment, most with 60,000 gradient steps (see `hanq.reproduction.protocol`);
+"{choice}-{algorithm}-{value}".
 """
 
 from dataclasses import replace
+
+import numpy as np
 
 from hanq.algorithm import DQN, DQN_LN, HANQ
 from hanq.reproduction.paper import LEARNING_RATES, TABLES, WITHOUT, Row, row, stem
 
 RETIRED = {"hyper-HANQ-raw-decays": "5c658aa5e05c"}  # results whose algorithm is no longer here, and the commit that made them
+FIRST_RATES = [10**-1.5, 10**-2, 10**-2.5]
 BASELINES = {  # the paper's best rates, half a decade to either side, and what it says of the rest
     "DQN": Row((DQN,), dict(learning_rate=[10**-2, 10**-2.5, 10**-3], target_rate=1e-3)),
     "DQN-LN": Row((DQN_LN,), dict(learning_rate=[10**-3, 10**-3.5, 10**-4])),
     "HANQ": Row((HANQ,), dict(learning_rate=[10**-1, 10**-1.5, 10**-2], hyper_lr=0.1)),
 }
+
+
+def rewards_at_level(data, level, discount):
+    """Rewards (seeds, size) float32 that move every value by one number, which changes no problem.
+
+    Each dataset's mean reward is multiplied by `level`, apart from what that does to terminations: values move by
+    v = (level - 1) * mean / (1 - discount), and so rewards become r + v - discount * (1 - terminated) * v.
+    """
+    v = (level - 1) * data.rewards.mean(-1, keepdims=True, dtype=np.float64) / (1 - discount)
+    return (data.rewards + v * (1 - discount * ~data.terminated)).astype(np.float32)
 
 
 def vary_data(option, values):
@@ -73,5 +87,24 @@ VARIATIONS = {
         f"{name}-{seed}": replace(row, settings=row.settings | {"learning_rate": row.settings["learning_rate"][1]}, shared_dataset=seed)
         for name, row in BASELINES.items()
         for seed in range(10)
+    },
+    "beyond": {  # HANQ on CartPole; its scale and bias as single numbers; no predictor; and none with discounts as short as it learns
+        "CartPole-HANQ": Row((HANQ,), dict(learning_rate=FIRST_RATES, hyper_lr=0.1)),
+        "CartPole-wo-metapredictor": Row((WITHOUT["w/o metapredictor"],), dict(learning_rate=FIRST_RATES, hyper_lr=0.1)),
+        "CartPole-wo-any-predictor": Row(
+            (WITHOUT["w/o any predictor"],), dict(learning_rate=FIRST_RATES, hyper_lr=0.1, discount=[0.99, 0.9, 0.8])
+        ),
+        "Pendulum-wo-any-predictor": Row(
+            (WITHOUT["w/o any predictor"],), dict(learning_rate=FIRST_RATES, hyper_lr=0.1, discount=[0.99, 0.9, 0.8])
+        ),
+    }
+    | {  # the same problems, all values moved by one number: rewards with their own mean, with none, and with its opposite
+        f"{environment}-{name}-level-{level}": replace(BASELINES[name], settings=settings, data={"reward_level": level})
+        for environment, name, settings in (
+            ("Pendulum", "HANQ", dict(learning_rate=FIRST_RATES, hyper_lr=0.1)),
+            ("Pendulum", "DQN", BASELINES["DQN"].settings),
+            ("Acrobot", "HANQ", dict(learning_rate=[10**-2.5, 10**-3, 10**-3.5], hyper_lr=0.1)),
+        )
+        for level in (1.0, 0.0, -1.0)
     },
 }

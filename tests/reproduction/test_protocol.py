@@ -84,8 +84,8 @@ def test_all_of_one_environment_is_what_there_is_of_it(monkeypatch):
     monkeypatch.setattr(protocol, "reproduce", lambda name, *_, environment, **__: ran.append((name, environment)))
     for environment in ("Acrobot", "CartPole"):
         main(["reproduce", "all", "--env", environment])
-    expected = [(name, "Acrobot") for name in ("table1", "table2", "table3", "table7")]
-    assert ran == expected + [("table1", "CartPole")]
+    expected = [(name, "Acrobot") for name in ("table1", "table2", "table3", "table7", "beyond")]
+    assert ran == expected + [("table1", "CartPole"), ("beyond", "CartPole")]
     with pytest.raises(SystemExit, match="2"):
         main(["reproduce", "all", "--env", "LunarLander"])
 
@@ -149,3 +149,25 @@ def test_the_command_line_runs_where_hanq_is_not_installed(monkeypatch, capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["--version"])
     assert "not installed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("level", [1.0, 0.0, -1.0])
+def test_another_level_of_the_rewards_moves_every_value_by_one_number(level):
+    """Whatever the values of the next states are, what Bellman's equation makes of them moves as they do."""
+    data = collect("CartPole", (3,), size=500)
+    rewards = variations.rewards_at_level(data, level, 0.99)
+    v = (level - 1) * 1.0 / (1 - 0.99)  # CartPole's rewards are 1
+    next_values = np.random.default_rng(0).normal(size=data.rewards.shape)
+    targets = data.rewards + 0.99 * ~data.terminated * next_values
+    np.testing.assert_allclose(rewards + 0.99 * ~data.terminated * (next_values + v), targets + v, rtol=1e-5)
+    np.testing.assert_allclose(rewards[~data.terminated], level, atol=1e-5)
+    assert data.terminated.any()
+
+
+def test_a_row_with_another_level_is_trained_on_such_rewards_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setitem(variations.VARIATIONS, "beyond", {"DQN": variations.VARIATIONS["beyond"]["Pendulum-DQN-level--1.0"]})
+    seen = []
+    monkeypatch.setattr(protocol, "train", lambda algorithm, data, **settings: seen.append(data) or train(algorithm, data, **settings))
+    (path,) = protocol.reproduce("beyond", tmp_path, quick=True)
+    assert seen[0].rewards.mean() > 0 > collect("Pendulum", seen[0].seeds).rewards.mean()
+    assert '"reward_level": -1.0' in records.load(path).attrs["dataset"]

@@ -18,13 +18,14 @@ from hanq.data.dataset import Dataset
 from hanq.data.settings import set_aside
 from hanq.engines import fused, torch_engine
 from hanq.engines.evaluation import evaluate
+from hanq.engines.fused import MOST_ACTIONS
 from hanq.engines.population import initial_state
+from hanq.training import rewards
 from hanq.training.run import GRID, Run
 from hanq.training.segments import Checkpoint, Usual, checked_counts, progress_bar, segments
 
 ENGINES = {engine.name: engine for engine in (torch_engine.TorchEngine, torch_engine.CompiledTorchEngine, fused.FusedEngine)}
 CHECKPOINT_SECONDS = 20
-MOST_ACTIONS = 64  # of the fused engine, which keeps a sum for each in a register
 FLOAT32 = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
@@ -41,6 +42,7 @@ def train(
     seeds: ArrayLike | None = None,
     gradient_steps: int = 200_000,
     batch_size: int = 128,
+    reward_scale: float | str = 1.0,
     eval_every: int = Usual(2_000),
     eval_episodes: int = 10,
     eval_velocity: float | None = None,
@@ -57,6 +59,9 @@ def train(
       each a number or a sequence of numbers; their product is the grid.
     - seeds: the agents' seeds where all share one dataset; by default each dataset's own.
     - gradient_steps, batch_size: the length of training, and transitions in a minibatch.
+    - reward_scale: what rewards are multiplied by while learning. "auto" gives the discounted returns in each agent's data,
+      counted from every transition to the end of its episode, a standard deviation of 100. Q-values, parameters and msbe of the
+      `Run` are in the rewards' own unit again; curves.attrs["reward_scales"] keeps the factor of each dataset where it is not 1.
     - eval_every, eval_episodes: gradient steps between evaluations (if left out, at most gradient_steps), and greedy episodes in each.
     - eval_velocity: Pendulum only; the largest initial angular speed in evaluation, in radians a second. Gymnasium's own is 1; the
       default, 8, covers every speed, as the data do. The other environments always start as Gymnasium has them.
@@ -87,20 +92,25 @@ def train(
     agents = agents_of(axes, len(dataset.seeds))
     network = Network(algorithm, dataset.obs_dim, dataset.action_count)
     device = torch_engine.find_device("cpu" if device is None else device)
-    engine = _engine(engine, device, network)(network, agents, dataset, counts["batch_size"], device)
-    described = axes | counts | dict(algorithm=algorithm, dataset=dataset.digest, engine=engine.name)
+    scales = rewards.reward_scales(reward_scale, dataset, axes["discount"])
+    learned, scale_of_agent = rewards.scaled(dataset, scales), scales[agents.datasets]
+    engine = _engine(engine, device, network)(network, agents, learned, counts["batch_size"], device)
+    described = axes | counts | dict(algorithm=algorithm, dataset=learned.digest, engine=engine.name)
     described |= dict(environment=dataset.environment, action_count=dataset.action_count)
 
     def measure(state):
-        return evaluate(network, agents, dataset, state, counts["eval_episodes"], counts["eval_velocity"])
+        found = evaluate(network, agents, learned, state, counts["eval_episodes"], counts["eval_velocity"])
+        return found | {"msbe": found["msbe"] / scale_of_agent**2}
 
     state = initial_state(network, agents)
     with files.locked("checkpoint", checkpoint) as checkpoint, progress_bar(counts["gradient_steps"], progress) as bar:
         state, history, wall_seconds = segments(engine, state, measure, counts, bar, Checkpoint(checkpoint, described, CHECKPOINT_SECONDS))
     attrs = _provenance(algorithm, dataset, counts, engine, wall_seconds)
+    if (scales != 1).any():
+        attrs["reward_scales"] = json.dumps(scales.tolist())
     environment = dataset.environment and environments.find(dataset.environment)
     curves = labelled(axes, counts["eval_every"], history, environment, attrs)
-    return Run(network, curves, labelled_parameters(axes, state.params))
+    return Run(network, curves, labelled_parameters(axes, rewards.in_the_rewards_unit(network, state.params, scale_of_agent)))
 
 
 def axis(name, value):

@@ -1,0 +1,76 @@
+"""How well a choice without a simulator turns out: rank correlations and regrets of the study `offline_choice`."""
+
+import numpy as np
+import pandas
+import xarray
+from scipy.stats import rankdata
+
+from hanq.training.scores import interval
+
+ALL = "all three"  # algorithms, to choose among these as well
+ORIENTED = {  # what is made of each estimate so that more of it is better
+    "fqe": lambda value: value,
+    "wis": lambda value: value,
+    "own_q": lambda value: value,
+    "bellman_error": lambda value: -value,
+    "drift": lambda value: -abs(value),
+    "scale": lambda value: -abs(np.log(value)),
+}
+
+
+def compare(found: xarray.Dataset, truth: str = "score") -> pandas.DataFrame:
+    """One row for each environment, algorithm and estimate; means over seeds, each with its interval of 95%.
+
+    found: as `offline_choice.result` gives it. truth: "score" of the last parameters, or "average_score" over training.
+    Each seed chooses among its own agents, one a learning rate. correlation: Spearman's, of estimate and truth over these
+    agents; `ranked` says for how many seeds there is one, for where all are alike there is none, and it has an interval only
+    where that is most of them. regret: the best agent's score less the chosen one's, where equals share the choice; random_regret:
+    the same of a choice at random; gain: by how much the estimate's is less, seed by seed.
+    """
+    found = found.isel(job=np.flatnonzero((found.factor == 1) & (found.reward_scale == "1")))
+    rows = []
+    for environment in dict.fromkeys(found.environment.values):
+        here = found.isel(job=np.flatnonzero(found.environment.values == environment))
+        groups = {name: np.flatnonzero(here.algorithm.values == name) for name in dict.fromkeys(here.algorithm.values)}
+        if len(groups) > 1:
+            groups[ALL] = np.arange(here.sizes["job"])
+        for algorithm, jobs in groups.items():
+            agents = here.isel(job=jobs).stack(agent=("job", "learning_rate"), create_index=False).transpose("seed", "agent")
+            for estimate in ORIENTED:
+                with np.errstate(all="ignore"):
+                    better = ORIENTED[estimate](agents[estimate].values.astype(np.float64))
+                rows.append(dict(environment=environment, algorithm=algorithm, estimate=estimate) | _judged(better, agents[truth].values))
+    return pandas.DataFrame(rows)
+
+
+def correlation(better: np.ndarray, truth: np.ndarray) -> float:
+    """Spearman's rank correlation, NaN where either is the same for all; what is no number is the worst."""
+    ranks = [rankdata(np.nan_to_num(one, nan=-np.inf)) for one in (better, truth)]
+    if min(np.ptp(one) for one in ranks) == 0:
+        return np.nan
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def regret(better: np.ndarray, truth: np.ndarray) -> float:
+    """The best truth less that of whom the estimate says is best, on average over equals; what is no number is the worst."""
+    better = np.nan_to_num(better, nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+    return float(truth.max() - truth[better == better.max()].mean())
+
+
+def _judged(better, truth):
+    """Both (seeds, agents) -> the columns of one row."""
+    correlations = np.array([correlation(*one) for one in zip(better, truth, strict=True)])
+    ranked = np.isfinite(correlations)
+    regrets = np.array([regret(*one) for one in zip(better, truth, strict=True)])
+    random = truth.max(axis=1) - truth.mean(axis=1)
+    row = {"ranked": int(ranked.sum())}
+    usable = 2 * ranked.sum() > len(ranked) and ranked.sum() > 1
+    for name, values in {
+        "correlation": correlations[ranked] if usable else np.full(2, np.nan),
+        "regret": regrets,
+        "random_regret": random,
+        "gain": random - regrets,
+    }.items():
+        found = interval(xarray.DataArray(values, dims="seed"))
+        row |= {name: float(found["mean"]), f"{name}_low": float(found.low), f"{name}_high": float(found.high)}
+    return row

@@ -21,6 +21,7 @@ Predicted before anything was run:
 
 import json
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import lru_cache
 from os import PathLike
@@ -87,10 +88,15 @@ def reproduce(out: str | PathLike, *, environment: str | None = None, quick: boo
         environments.find(environment)
     ending, round = ("-quick", QUICK) if quick else ("", FULL)
     path = as_path("out", out) / NAME / f"agents{ending}.nc"
-    for job in JOBS:
-        if environment in (None, job.environment):
+    wanted = [job for job in JOBS if environment in (None, job.environment)]
+    for wait in (False, True):  # what another process measures is left to it, and looked at again at the end
+        for job in wanted:
             checkpoint = path.with_name(f"{path.stem}-{'-'.join(map(str, job))}.checkpoint")
-            with locked("path", path.with_name(checkpoint.stem), wait=True):
+            with ExitStack() as stack:
+                try:
+                    stack.enter_context(locked("path", path.with_name(checkpoint.stem), wait=wait))
+                except ValueError:
+                    continue
                 _add(path, job, round, engine, checkpoint)
     clear_locks(path.parent)
     return path

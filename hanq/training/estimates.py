@@ -18,7 +18,7 @@ from hanq.training.segments import compiling, progress_bar
 
 ESTIMATES = ("fqe", "wis", "own_q", "bellman_error", "drift", "scale")  # each with an interval
 EVALUATOR = DQN_LN  # what fitted Q evaluation trains, whatever the agents are
-LEARNING_RATE, TARGET_RATE, BATCH = 1e-3, 0.02, 128  # and how
+LEARNING_RATE, TARGET_RATE, BATCH = 1e-3, 0.05, 128  # and how
 SEGMENT = 1_000  # gradient steps between two looks at whether to go on
 UNIFORM = "uniformly random actions"  # as the provenance of `hanq.collect` has it
 

@@ -51,7 +51,7 @@ class Run:
 
     @set_aside()
     def estimate(
-        self, held_out: Dataset, *, uniform_behaviour: bool | None = None, gradient_steps: int = 20_000, progress: bool = True
+        self, held_out: Dataset, *, uniform_behaviour: bool | None = None, gradient_steps: int = 10_000, progress: bool = True
     ) -> xarray.Dataset:
         """What each agent's final greedy policy is worth by held-out data alone, without a simulator.
 

@@ -24,13 +24,13 @@ def measured(**estimates):
     """Measurements of two algorithms, three rates and four seeds; estimates: functions of the score, others are 0."""
     score = np.random.default_rng(0).permutation(24).reshape(2, 3, 4).astype(float)
     variables = {name: (("job", "learning_rate", "seed"), estimates.get(name, np.zeros_like)(score)) for name in choosing.ORIENTED}
-    coords = {"environment": ("job", ["E", "E"]), "algorithm": ("job", ["A", "B"])}
+    coords = {"environment": ("job", ["CartPole", "CartPole"]), "algorithm": ("job", ["A", "B"])}
     coords |= {"factor": ("job", [1.0, 1.0]), "reward_scale": ("job", ["1", "1"])}
     return xarray.Dataset(variables | {"score": (("job", "learning_rate", "seed"), score)}, coords)
 
 
 def test_an_estimate_that_knows_the_truth_has_correlation_1_and_no_regret():
-    found = choosing.compare(measured(fqe=np.exp, bellman_error=np.negative, drift=lambda x: -1 / (1 + x), scale=lambda x: np.exp(-x)))
+    found = choosing.compare(measured(fqe=np.exp, bellman_error=np.negative, drift=lambda x: -1 / (1 + x), scale=lambda x: np.exp(30 - x)))
     assert len(found) == 3 * len(choosing.ORIENTED) and set(found.algorithm) == {"A", "B", choosing.ALL}
     knowing = found[found.estimate.isin(["fqe", "bellman_error", "scale", "drift"])]
     assert np.allclose(knowing.correlation, 1) and np.allclose(knowing.regret, 0) and (knowing.ranked == 4).all()
@@ -55,10 +55,34 @@ def test_an_estimate_that_is_the_same_for_all_is_a_choice_at_random_and_no_numbe
     assert choosing.regret(np.array([1.0, np.inf, -np.inf]), np.array([5.0, 3.0, 9.0])) == 6
 
 
+def test_values_that_no_policy_can_have_are_the_worst():
+    data = measured(fqe=lambda x: np.where(x == x.min(), 1e6, x))
+    found = choosing.compare(data).set_index(["algorithm", "estimate"])
+    assert found.regret[choosing.ALL, "fqe"] > 0 and found.regret[choosing.ALL, "possible_fqe"] == 0
+    kept = choosing.possible(measured(fqe=lambda x: np.linspace(-20, 120, 24).reshape(x.shape))).possible_fqe.values
+    np.testing.assert_array_equal(np.isfinite(kept), abs(np.linspace(-20, 120, 24).reshape(kept.shape) - 50) <= 60)
+
+
 def test_rewards_in_other_units_are_not_chosen_among():
     data = measured(fqe=np.exp)
     other = data.assign_coords(factor=("job", [1.0, 0.1]))
     assert set(choosing.compare(other).algorithm) == {"A"}
+
+
+def test_scores_in_other_units_stand_beside_those_of_the_same_agents_in_the_usual_one():
+    score = np.arange(24.0).reshape(3, 2, 4) ** 2
+    coords = dict(environment=("job", ["E"] * 3), algorithm=("job", ["HANQ"] * 3), learning_rate=[0.1, 0.01])
+    coords |= dict(factor=("job", [0.1, 1.0, 0.1]), reward_scale=("job", ["auto", "auto", "1"]))
+    found = choosing.by_unit(xarray.Dataset({"average_score": (("job", "learning_rate", "seed"), score)}, coords))
+    assert found[["reward_scale", "factor", "learning_rate"]].values.tolist() == [
+        ["auto", 0.1, 0.1],
+        ["auto", 0.1, 0.01],
+        ["auto", 1.0, 0.1],
+        ["auto", 1.0, 0.01],
+    ]
+    np.testing.assert_allclose(found["mean"], score[:2].mean(-1).ravel())
+    np.testing.assert_allclose(found.difference_mean[:2], (score[0] - score[1]).mean(-1))
+    assert (found.difference_low[:2] < found.difference_mean[:2]).all() and (found.difference_mean[2:] == 0).all()
 
 
 @pytest.fixture

@@ -72,8 +72,8 @@ CHOICES = [Job(environment, algorithm) for environment in environments.ENVIRONME
 UNITS = [
     Job(environment, "HANQ", factor, reward_scale)
     for environment in ("Pendulum", "CartPole")
-    for factor in FACTORS
-    for reward_scale in ("1", "auto")
+    for reward_scale in ("auto", "1")
+    for factor in sorted(FACTORS, key=lambda factor: factor != 1)
 ]
 JOBS = list(dict.fromkeys(CHOICES + UNITS))
 

@@ -7,7 +7,7 @@ from scipy.stats import rankdata
 
 from hanq.training.scores import interval
 
-ALL = "all three"  # algorithms, to choose among these as well
+ALL = "all"  # algorithms, to choose among these as well
 REWARDS = {"Pendulum": (-16.3, 0.0), "Acrobot": (-1.0, 0.0), "CartPole": (0.0, 1.0)}  # least and greatest, as a log shows
 HORIZON = 100  # 1 / (1 - discount)
 ORIENTED = {  # what is made of each estimate so that more of it is better

@@ -159,6 +159,8 @@ def test_episodes_end_where_the_next_row_begins_elsewhere_or_the_data_end():
     data = walk(50)
     np.testing.assert_array_equal(ends(data)[0, :-1], data.terminated[0, :-1])
     assert ends(data)[0, -1]
+    still = hanq.Dataset.from_arrays(np.ones((4, 2)), [0] * 4, [0.0] * 4, np.ones((4, 2)), [0, 1, 0, 0])
+    assert ends(still).tolist() == [[False, True, False, True]]
 
 
 def test_discounted_returns_are_sums_within_an_episode():

@@ -24,7 +24,8 @@ ORIENTED = {  # what is made of each estimate so that more of it is better
 def compare(found: xarray.Dataset, truth: str = "score") -> pandas.DataFrame:
     """One row for each environment, algorithm and estimate; means over seeds, each with its interval of 95%.
 
-    possible_fqe is fqe without the values that no policy can have, as where fitted Q evaluation has diverged.
+    possible_fqe is fqe without the values that no policy can have, as where fitted Q evaluation has diverged; it was added once
+    the first results had shown such values.
     found: as `offline_choice.result` gives it. truth: "score" of the last parameters, or "average_score" over training.
     Each seed chooses among its own agents, one a learning rate. correlation: Spearman's, of estimate and truth over these
     agents; `ranked` says for how many seeds there is one, for where all are alike there is none, and it has an interval only

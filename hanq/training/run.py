@@ -64,7 +64,8 @@ class Run:
         Returns an xarray.Dataset with dimensions `GRID` and seed. Each of these has an interval of 95%, `fqe_low` to `fqe_high`:
 
         - fqe: the policy's discounted return from where held-out episodes begin, by fitted Q evaluation (Le et al., 2019).
-          The interval says how much that depends on these starts, not how far the fit is wrong.
+          The interval says how much that depends on these starts, not how far the fit is wrong: from little data it may
+          diverge, which shows in values beyond the greatest or least reward / (1 - discount).
         - wis: the same by per-decision weighted importance sampling (Precup et al., 2000); NaN unless behaviour is uniform.
           Nobody follows another policy for long by chance: `wis_steps` says after how many steps it sums no more rewards.
         - own_q: the same as the agent itself has it, max_a Q(s, a).

@@ -111,7 +111,8 @@ def test_a_study_goes_on_where_it_was_stopped_to_the_same_file(tmp_path, two_job
     found, written = records.load(straight), straight.stat().st_mtime_ns
     assert found.measured.dims == ("job", "learning_rate", "seed", "quantity") and found.measured.dtype == np.float32
     estimates = found.measured.sel(quantity=list(QUANTITIES[:-2]))
-    assert np.isfinite(found.measured.isel(job=0)).all() and np.isnan(estimates.isel(job=1)).all()
+    sure = [name for name in QUANTITIES if name != "wis"]  # of which there is none where nobody follows a policy for a step
+    assert np.isfinite(found.measured.isel(job=0).sel(quantity=sure)).all() and np.isnan(estimates.isel(job=1)).all()
     assert np.isfinite(found.measured.sel(quantity=["score", "average_score"])).all()
     offline_choice.reproduce(tmp_path / "straight", quick=True)
     assert straight.stat().st_mtime_ns == written

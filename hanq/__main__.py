@@ -11,7 +11,7 @@ from hanq.atari import check_gpu, table5
 from hanq.atari import command as seaquest
 from hanq.data import environments
 from hanq.engines import bench, bench_lab
-from hanq.reproduction import ledger, protocol
+from hanq.reproduction import ledger, offline_choice, protocol
 from hanq.training.train import ENGINES
 
 
@@ -42,7 +42,7 @@ def main(arguments=None):
 
     command("list", "", "the tables and figures that can be repeated")
     reproduce = command("reproduce", "table1 --env Pendulum --quick", "run a table or figure; stop it at any time, start it again")
-    reproduce.add_argument("experiment", choices=[*protocol.EXPERIMENTS, "all"])
+    reproduce.add_argument("experiment", choices=[*protocol.EXPERIMENTS, offline_choice.NAME, "all"])
     reproduce.add_argument("--env", help="only the rows of this environment")
     reproduce.add_argument("--out", default="book/results", help="folder of the result files")
     reproduce.add_argument("--quick", action="store_true", help="a few seeds and steps, to try the command")
@@ -80,15 +80,20 @@ def show_list(options):
         jobs = protocol.jobs(name)
         kind = "tuned" if jobs[0].protocol.first else "grid"
         print(f"{name}: {len(jobs)} results on {', '.join(dict.fromkeys(job.environment for job in jobs))}, {kind}")
+    print(f"{offline_choice.NAME}: 1 result on {', '.join(environments.ENVIRONMENTS)}, grid")
 
 
 def run_experiments(options):
-    names = [options.experiment]
+    names, shared = [options.experiment], dict(environment=options.env, quick=options.quick, engine=options.engine)
     if options.experiment == "all":
         wanted = options.env and environments.find(options.env).name
         names = [name for name in protocol.EXPERIMENTS if wanted in (None, *(job.environment for job in protocol.jobs(name)))]
+        names.append(offline_choice.NAME)
     for name in names:
-        protocol.reproduce(name, options.out, environment=options.env, quick=options.quick, engine=options.engine)
+        if name == offline_choice.NAME:
+            offline_choice.reproduce(options.out, **shared)
+        else:
+            protocol.reproduce(name, options.out, **shared)
 
 
 def show_ledger(options):

@@ -23,6 +23,20 @@ class Batch(NamedTuple):
     terminated: torch.Tensor  # (agents, batch)
 
 
+class EvaluationBatch(NamedTuple):
+    """A `Batch` from which agents learn the value of a given policy instead of the best one.
+
+    This is fitted Q evaluation (Le et al., 2019): Q-learning with the policy's action in place of the maximum.
+    """
+
+    observations: torch.Tensor
+    actions: torch.Tensor
+    rewards: torch.Tensor
+    next_observations: torch.Tensor
+    terminated: torch.Tensor
+    next_actions: torch.Tensor  # (agents, batch): what the policy does in s'
+
+
 def linear(weights, layer, inputs):
     """One linear layer an agent: (agents, batch, inputs) -> (agents, batch, outputs)."""
     bias = weights[f"{layer}.bias"][:, None]  # (agents, 1, outputs)
@@ -115,8 +129,11 @@ def losses(network, params, target_params, batch, discount):
     next_q = q_values(network, target_weights, before_relu)
     if network.algorithm.symmetric:
         next_q = predicted(network, target_weights, before_relu, next_q)
-    continues = 1 - batch.terminated
-    target = batch.rewards + discount[:, None] * continues * next_q.max(-1).values  # (agents, batch)
+    if isinstance(batch, EvaluationBatch):
+        bootstrap = next_q.gather(-1, batch.next_actions[..., None])[..., 0]  # (agents, batch)
+    else:
+        bootstrap = next_q.max(-1).values
+    target = batch.rewards + discount[:, None] * (1 - batch.terminated) * bootstrap  # (agents, batch)
     return (taken - target).square().mean(-1)
 
 

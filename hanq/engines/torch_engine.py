@@ -10,7 +10,7 @@ import torch
 from hanq.algorithm import State
 from hanq.data.arguments import shown
 from hanq.data.generator import minibatch
-from hanq.reference import Batch, later_step, step
+from hanq.reference import Batch, EvaluationBatch, later_step, step
 
 DEVICES = {"cpu": lambda: True, "cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
 WARM_UP = 3  # runs before a capture, in which libraries choose their kernels
@@ -40,11 +40,15 @@ def wait(device):
 
 
 class TorchEngine:
-    """Runs `reference.step` as it is written."""
+    """Runs `reference.step` as it is written.
+
+    next_actions: (agents, size), what each agent's policy does in the next observations of its dataset; then the agents
+    learn the value of that policy instead of the best one's.
+    """
 
     name, compiled = "torch", staticmethod(lambda function: function)
 
-    def __init__(self, network, agents, dataset, batch_size, device="cpu"):
+    def __init__(self, network, agents, dataset, batch_size, device="cpu", next_actions=None):
         self.network, self.batch_size, self.size = network, batch_size, dataset.size
         self.device = torch.device(device)
         self.hypergradients = bool((agents.hyper_lr > 0).any())
@@ -52,6 +56,7 @@ class TorchEngine:
         self.seed_of_agent = torch.as_tensor(seed_of_agent, device=self.device)
         self.agents = to_torch(agents, self.device)
         self.transitions = self.load(dataset)
+        self.next_actions = None if next_actions is None else torch.as_tensor(next_actions, dtype=torch.int64, device=self.device)
         self.first_step, self.later_step = step, self.compiled(later_step)
         self.captured = None
 
@@ -68,7 +73,8 @@ class TorchEngine:
         """The transitions at `index`, (seeds, batch), of each agent's dataset: (agents, batch, ...)."""
         index = index[self.seed_of_agent]
         batch = Batch(*(values[self.agents.datasets[:, None], index] for values in self.transitions))
-        return batch._replace(terminated=batch.terminated.to(batch.rewards.dtype))
+        batch = batch._replace(terminated=batch.terminated.to(batch.rewards.dtype))
+        return batch if self.next_actions is None else EvaluationBatch(*batch, self.next_actions.gather(1, index))
 
     def capturable(self):
         """Whether all that a step needs is on a GPU. (A CUDA graph counts in float64, which MPS lacks.)"""

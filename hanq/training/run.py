@@ -12,7 +12,9 @@ import xarray
 from hanq.algorithm import Algorithm, Convolution, Network
 from hanq.data import records
 from hanq.data.arguments import number, shown
+from hanq.data.dataset import Dataset
 from hanq.data.settings import set_aside
+from hanq.training import estimates
 from hanq.training.policy import Policy
 
 GRID = ("learning_rate", "hyper_lr", "target_rate", "discount", "weight_decay")
@@ -25,7 +27,7 @@ class Run:
     curves: xarray.Dataset with dimensions `GRID`, seed, gradient_step and variables score (0 to
     100 between Table 10's returns, NaN in other environments), return_ (undiscounted), msbe, effective_learning_rate, scale;
     its attributes say where it comes from.
-    parameters: the last ones, (*grid, seed, parameter).
+    parameters: the last ones, (*grid, seed, parameter), of Q-values in the unit of the rewards as logged.
     """
 
     network: Network
@@ -45,6 +47,35 @@ class Run:
         """
         labels = json.loads(self.curves.attrs.get("action_labels", "null"))
         return Policy(self.network, self.parameters.isel(_index(self.parameters, which)).values, labels and tuple(labels))
+
+    @set_aside()
+    def estimate(
+        self, held_out: Dataset, *, uniform_behaviour: bool | None = None, gradient_steps: int = 10_000, progress: bool = True
+    ) -> xarray.Dataset:
+        """What each agent's final greedy policy is worth by held-out data alone, without a simulator.
+
+        - held_out: transitions that no agent learned from, as `hanq.collect` or `Dataset.from_arrays` gives them, with the
+          observations and actions of the run: one dataset for all agents, or one for each of the run's seeds.
+        - uniform_behaviour: whether its actions are uniformly random; by default, whether its provenance says so.
+        - gradient_steps: how long fitted Q evaluation learns; at 10 microseconds each for every agent, on the CPU.
+        - progress: whether to show a bar when that takes more than a few seconds.
+
+        Returns an xarray.Dataset with dimensions `GRID` and seed. Each of these has an interval of 95%, `fqe_low` to `fqe_high`:
+
+        - fqe: the policy's discounted return from where held-out episodes begin, by fitted Q evaluation (Le et al., 2019).
+          The interval says how much that depends on these starts, not how far the fit is wrong: from little data it may
+          diverge, which shows in values beyond the greatest or least reward / (1 - discount).
+        - wis: the same by per-decision weighted importance sampling (Precup et al., 2000); NaN unless behaviour is uniform.
+          Nobody follows another policy for long by chance: `wis_steps` says after how many steps it sums no more rewards.
+        - own_q: the same as the agent itself has it, max_a Q(s, a).
+        - bellman_error: mean squared Bellman error, without the predictor, as `curves.msbe` is on the agent's own data.
+        - drift: the mean of r + discount * max_a Q(s', a) - Q(s, a), by which the next backup would move Q.
+        - scale: the predictor's mean scale, 1 without a predictor.
+
+        How well a choice by each of them turns out is measured in the book's chapter *Your own data*. Raises TypeError or
+        ValueError naming the argument, its value and what is allowed.
+        """
+        return estimates.estimate(self.network, self.parameters, held_out, uniform_behaviour, gradient_steps, progress)
 
     def save(self, path: str | PathLike) -> None:
         """Write curves, parameters and provenance to one file, atomically, in place of what is there."""

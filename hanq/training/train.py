@@ -18,14 +18,14 @@ from hanq.data.dataset import Dataset, Maker
 from hanq.data.settings import set_aside
 from hanq.engines import fused, torch_engine
 from hanq.engines.evaluation import evaluate
+from hanq.engines.fused import MOST_ACTIONS
 from hanq.engines.population import initial_state
-from hanq.training import standardising
+from hanq.training import rewards, standardising
 from hanq.training.run import GRID, Run
 from hanq.training.segments import Checkpoint, Usual, checked_counts, progress_bar, segments
 
 ENGINES = {engine.name: engine for engine in (torch_engine.TorchEngine, torch_engine.CompiledTorchEngine, fused.FusedEngine)}
 CHECKPOINT_SECONDS = 20
-MOST_ACTIONS = 64  # of the fused engine, which keeps a sum for each in a register
 FLOAT32 = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
@@ -42,6 +42,7 @@ def train(
     seeds: ArrayLike | None = None,
     gradient_steps: int = 200_000,
     batch_size: int = 128,
+    reward_scale: float | str = 1.0,
     eval_every: int = Usual(2_000),
     eval_episodes: int = 10,
     eval_velocity: float | None = None,
@@ -60,6 +61,9 @@ def train(
       each a number or a sequence of numbers; their product is the grid.
     - seeds: the agents' seeds where all share one dataset; by default each dataset's own.
     - gradient_steps, batch_size: the length of training, and transitions in a minibatch.
+    - reward_scale: what rewards are multiplied by while learning. "auto" gives the discounted returns in each agent's data,
+      counted from every transition to the end of its episode, a standard deviation of 100. Q-values, parameters and msbe of the
+      `Run` are in the rewards' own unit again; curves.attrs["reward_scales"] keeps the factor of each dataset where it is not 1.
     - eval_every, eval_episodes: gradient steps between evaluations (if left out, at most gradient_steps), and greedy episodes in each.
     - eval_velocity: Pendulum only; the largest initial angular speed in evaluation, in radians a second. Gymnasium's own is 1; the
       default, 8, covers every speed, as the data do. The other environments always start as Gymnasium has them.
@@ -93,23 +97,29 @@ def train(
     agents = agents_of(axes, len(dataset.seeds))
     network = Network(algorithm, dataset.obs_dim, dataset.action_count)
     device = torch_engine.find_device("cpu" if device is None else device)
-    engine = _engine(engine, device, network)(network, agents, own, counts["batch_size"], device)
+    scales = rewards.reward_scales(reward_scale, dataset, axes["discount"])
+    learned = rewards.scaled(own, scales)
+    engine = _engine(engine, device, network)(network, agents, learned, counts["batch_size"], device)
     described = axes | counts | dict(algorithm=algorithm, dataset=dataset.digest, engine=engine.name)
     described |= dict(environment=simulators.name_of(dataset.environment) or None, action_count=dataset.action_count)
     described |= {} if dataset.action_labels is None else dict(action_labels=list(dataset.action_labels))
-    described |= dict(standardise=True) if standardise else {}
+    units = (dict(standardise=1) if standardise else {}) | (dict(reward_scales=json.dumps(scales.tolist())) if (scales != 1).any() else {})
+
+    def in_the_logs_units(params):
+        return unfold(network, agents, rewards.in_the_rewards_unit(network, params, scales[agents.datasets]))
 
     def measure(state):
-        state = state._replace(params=unfold(network, agents, state.params))
+        state = state._replace(params=in_the_logs_units(state.params))
         return evaluate(network, agents, dataset, state, counts["eval_episodes"], counts["eval_velocity"])
 
     state = initial_state(network, agents)
     with files.locked("checkpoint", checkpoint) as checkpoint, progress_bar(counts["gradient_steps"], progress) as bar:
-        state, history, wall_seconds = segments(engine, state, measure, counts, bar, Checkpoint(checkpoint, described, CHECKPOINT_SECONDS))
-    attrs = _provenance(algorithm, dataset, counts, engine, wall_seconds) | ({"standardise": 1} if standardise else {})
+        saved = Checkpoint(checkpoint, described | units, CHECKPOINT_SECONDS)
+        state, history, wall_seconds = segments(engine, state, measure, counts, bar, saved)
+    attrs = _provenance(algorithm, dataset, counts, engine, wall_seconds) | units
     known = environments.ENVIRONMENTS.get(simulators.name_of(dataset.environment))
     curves = labelled(axes, counts["eval_every"], history, known, attrs)
-    return Run(network, curves, labelled_parameters(axes, unfold(network, agents, state.params)))
+    return Run(network, curves, labelled_parameters(axes, in_the_logs_units(state.params)))
 
 
 def evaluated_in(dataset, environment):

@@ -8,8 +8,6 @@ import pytest
 
 BOOK = Path(__file__).parents[2] / "book"
 CHAPTERS = sorted(path.stem for path in BOOK.glob("*.ipynb"))
-LATER = {"ablations", "hanq", "hypergradients", "normalization", "open-points", "reproduction", "seaquest"}  # not in this form yet
-CHAPTERS = [name for name in CHAPTERS if name not in LATER]
 ENDING = ["The full result", "What did not reproduce", "What we learned", "Exercises", "Next"]
 HIDDEN = {"remove-cell", "remove-input", "hide-input"}
 LONGEST = 20

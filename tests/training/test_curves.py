@@ -38,6 +38,7 @@ def test_train_has_the_contracts_arguments_and_defaults():
         seeds=None,
         gradient_steps=200_000,
         batch_size=128,
+        reward_scale=1.0,
         eval_every=2_000,
         eval_episodes=10,
         eval_velocity=None,

@@ -25,6 +25,6 @@ rows' worth of one feature, uses it, and forgets it; the way back makes them ane
 second hidden layer, or with wide observations, a matrix product makes the pre-activations first (`dense`).
 """
 
-from hanq.engines.fused.engine import FusedEngine, train_agent
+from hanq.engines.fused.engine import MOST_ACTIONS, FusedEngine, train_agent
 
-__all__ = ["FusedEngine", "train_agent"]
+__all__ = ["MOST_ACTIONS", "FusedEngine", "train_agent"]

@@ -14,14 +14,16 @@ from hanq.engines.fused.backward import gradient, sort_by_action
 from hanq.engines.fused.kernels import FAST
 from hanq.engines.fused.memory import new_learner
 from hanq.engines.fused.optimiser import Rates, adam, follow, hyper_of, hyper_step
-from hanq.engines.fused.passes import best_values, fold, structure_of, taken_values
+from hanq.engines.fused.passes import fold, next_values, structure_of, taken_values
 from hanq.engines.sources import VERSION
 from hanq.engines.threads import each
 
+MOST_ACTIONS = 64  # a sum for each is kept in a register
+
 
 @part(**FAST)
-def draw(structure, learner, table, seed, gradient_step):
-    """A minibatch, the same as `generator.minibatch` has: rows of table (size, 2 * inputs + 3)."""
+def draw(structure, learner, table, seed, lengths, gradient_step):
+    """A minibatch, the same as `generator.minibatch` has: rows of table (size, 2 * inputs + 3), or + 4 with a policy's actions."""
     state, following, inputs = learner.state, learner.following, structure.obs_dim
     key = stream_key(np.uint64(seed), np.uint64(MINIBATCH), np.uint64(gradient_step))
     for r in range(structure.batch):
@@ -32,13 +34,15 @@ def draw(structure, learner, table, seed, gradient_step):
         learner.rewards[r] = transition[2 * inputs]
         learner.continues[r] = transition[2 * inputs + 1]
         state.action[r] = np.int32(transition[2 * inputs + 2])
+        if len(lengths.policy) > 0:
+            following.action[r] = np.int32(transition[2 * inputs + 3])
 
 
 @part(forceinline=True, **FAST)
 def bellman_errors(structure, learner, net, lengths, discount):
     """d loss / d Q(s, a) of each row, bootstrapping from `net`, into learner.errors."""
     number, errors = learner.errors.dtype.type, learner.errors
-    best_values(structure, net, learner.following, lengths, learner.bootstrap)
+    next_values(structure, net, learner.following, lengths, learner.bootstrap)
     share = number(2) / number(structure.batch)
     for r in range(structure.batch):
         target = learner.rewards[r] + discount * learner.continues[r] * learner.bootstrap[r]
@@ -95,7 +99,7 @@ def slope_along(hyper, learner, lagging, change):
 @part(**FAST)
 def step(structure, hyper, learner, table, seed, lengths, rates, lagging, gradient_step):
     """One gradient step, counted from 1, in either order; lagging: whether the target network is another one."""
-    draw(structure, learner, table, seed, gradient_step)
+    draw(structure, learner, table, seed, lengths, gradient_step)
     semi_gradient(structure, learner, lengths, rates.discount, lagging)
     if rates.hyper_lr > 0 and hyper.rate_first and gradient_step > 1:
         objective_gradient(structure, hyper, learner, lengths, rates, lagging)
@@ -141,16 +145,17 @@ train_agent = compiled(VERSION)
 class FusedEngine:
     """The population trained by `train_agent`, one agent at a time on each thread.
 
-    dtype: np.float64 is for tests.
+    next_actions: (agents, size), what each agent's policy does in the next observations of its dataset; then the agents
+    learn the value of that policy instead of the best one's. dtype: np.float64 is for tests.
     """
 
     name, train_agent = "fused", staticmethod(train_agent)
 
-    def __init__(self, network, agents, dataset, batch_size, device=None, dtype=np.float32):
-        self.agents, self.dtype = agents, dtype
+    def __init__(self, network, agents, dataset, batch_size, device=None, dtype=np.float32, next_actions=None):
+        self.agents, self.dtype, self.next_actions = agents, dtype, next_actions
         # Not numba.get_num_threads(): it starts an OpenMP pool, which sets torch's threads too.
         self.threads = numba.config.NUMBA_NUM_THREADS
-        self.structure, self.lengths, self.places = structure_of(network, batch_size)
+        self.structure, self.lengths, self.places = structure_of(network, batch_size, next_actions is not None)
         self.hyper = hyper_of(network.algorithm)
         columns = (
             dataset.observations,
@@ -162,6 +167,13 @@ class FusedEngine:
         self.tables = np.concatenate([column.astype(dtype) for column in columns], axis=-1)  # see `draw`
         rates = zip(*(getattr(agents, name) for name in Rates._fields), strict=True)
         self.rates = [Rates(*map(dtype, one)) for one in rates]
+
+    def table_of(self, agent):
+        """What an agent draws its minibatches from, (size, columns)."""
+        table = self.tables[self.agents.datasets[agent]]
+        if self.next_actions is None:
+            return table
+        return np.concatenate([table, self.next_actions[agent, :, None].astype(self.dtype)], axis=-1)
 
     def advance(self, state, steps):
         """`steps` gradient steps on from a state of NumPy arrays, to another."""
@@ -176,7 +188,7 @@ class FusedEngine:
 
         def train_one(i):
             learner, params = new_learner(self.structure, vectors[i], self.places, moving[i])
-            table, seed = self.tables[self.agents.datasets[i]], self.agents.seeds[i]
+            table, seed = self.table_of(i), self.agents.seeds[i]
             apart = not np.array_equal(params[0], params[1])
             fixed = self.structure, self.hyper, self.lengths
             self.train_agent(*fixed, learner, table, seed, self.rates[i], first_step, steps, apart)

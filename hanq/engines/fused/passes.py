@@ -53,8 +53,11 @@ class Structure(NamedTuple):
     symmetric: bool
 
 
-def structure_of(network, batch_size):
-    """The `Structure` of a network, its `Lengths`, and where in its matrix each parameter lies."""
+def structure_of(network, batch_size, evaluates=False):
+    """The `Structure` of a network, its `Lengths`, and where in its matrix each parameter lies.
+
+    evaluates: whether next actions are a given policy's instead of the best.
+    """
     algorithm, obs_dim, actions = network.algorithm, network.obs_dim, network.actions
     width = padded(algorithm.hidden_features)
     wide, deep = obs_dim > WIDE, algorithm.hidden_layers == 2
@@ -105,7 +108,8 @@ def structure_of(network, batch_size):
             place = width * (start[name] + np.arange(shape[0] if len(shape) == 2 else 1)[:, None]) + np.arange(shape[-1])
         places.append(place.ravel())
     shaping = 0 if algorithm.detached_predictor else outputs
-    lengths = Lengths(*((0,) * n for n in (inputs, actions, outputs, actions + outputs, shaping, 0 if wide else obs_dim, deep)))
+    first = 0 if wide else obs_dim
+    lengths = Lengths(*((0,) * n for n in (inputs, actions, outputs, actions + outputs, shaping, first, deep, evaluates)))
     return structure, lengths, np.concatenate(places)
 
 
@@ -119,6 +123,7 @@ class Lengths(NamedTuple):
     shaping: tuple  # the outputs whose gradient goes on into the hidden layer: all, or none
     first: tuple  # inputs of the first hidden layer, none where they are wide
     second: tuple  # a second hidden layer: one or none
+    policy: tuple  # one where the next actions are a given policy's, or none
 
 
 @part(**FAST)
@@ -226,8 +231,8 @@ def taken_values(structure, net, branch, lengths, result):
 
 
 @part(forceinline=True, **FAST)
-def best_values(structure, net, branch, lengths, result):
-    """max_a Q(s', a) of each row, the first of equals or a NaN, into result (batch,)."""
+def next_values(structure, net, branch, lengths, result):
+    """What each row bootstraps from, into result (batch,): max_a Q(s', a), the first of equals or a NaN; or Q(s', a) of the policy's a."""
     if structure.symmetric:
         forward(structure, net, branch, lengths, lengths.heads)
         predict(structure, net, branch)
@@ -238,7 +243,11 @@ def best_values(structure, net, branch, lengths, result):
         for r in range(structure.batch):
             q = branch.dots[a, r] + net.constants[a]
             predicted = scale[r] * q + bias[r] if structure.symmetric else q
-            if a == 0 or predicted > result[r] or (predicted != predicted and result[r] == result[r]):
+            if len(lengths.policy) > 0:
+                wanted = a == branch.action[r]
+            else:
+                wanted = a == 0 or predicted > result[r] or (predicted != predicted and result[r] == result[r])
+            if wanted:
                 result[r] = predicted
                 branch.value[r] = q
                 branch.action[r] = a

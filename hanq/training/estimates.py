@@ -1,0 +1,170 @@
+"""What a run's agents are worth by held-out data alone, for whoever has no simulator to choose with: see `Run.estimate`."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import xarray
+
+from hanq import algorithm, reference
+from hanq.algorithm import DQN_LN, Network
+from hanq.data.arguments import positive_integer, shown
+from hanq.data.dataset import Dataset
+from hanq.data.returns import ends
+from hanq.engines import fused, torch_engine
+from hanq.engines.population import initial_state
+from hanq.training import averages, rewards
+from hanq.training.segments import compiling, progress_bar
+
+ESTIMATES = ("fqe", "wis", "own_q", "bellman_error", "drift", "scale")  # each with an interval
+EVALUATOR = DQN_LN  # what fitted Q evaluation trains, whatever the agents are
+LEARNING_RATE, TARGET_RATE, BATCH = 1e-3, 0.05, 128  # and how
+SEGMENT = 1_000  # gradient steps between two looks at whether to go on
+UNIFORM = "uniformly random actions"  # as the provenance of `hanq.collect` has it
+
+
+class Agents(NamedTuple):
+    """Whom to evaluate on which data: one element an agent."""
+
+    seeds: np.ndarray
+    datasets: np.ndarray  # index of its held-out dataset
+    discounts: np.ndarray
+    params: np.ndarray  # (agents, parameters)
+
+
+def estimate(
+    network: Network, parameters: xarray.DataArray, held_out: Dataset, uniform_behaviour: bool | None, gradient_steps: int, progress: bool
+) -> xarray.Dataset:
+    """As `Run.estimate` says. parameters: (*grid, seed, parameter)."""
+    _check(network, parameters, held_out)
+    gradient_steps = positive_integer("gradient_steps", gradient_steps)
+    uniform = _is_uniform(held_out, uniform_behaviour)
+    axes = {str(name): parameters[name].values for name in parameters.dims[:-1]}
+    agents = _agents(axes, parameters.values.reshape(-1, network.size), held_out)
+    last = ends(held_out)
+    episodes = [averages.episodes_of(*one) for one in zip(last, held_out.terminated, strict=True)]
+    found, next_actions, first_actions = [], [], []
+    for _, i, discount, params in zip(*agents, strict=True):
+        q, scale = _q(network, params, held_out.observations[i])
+        next_q, _ = _q(network, params, held_out.next_observations[i])
+        found.append(_signals(held_out, i, episodes[i], q, next_q, discount, uniform))
+        found[-1]["scale"] = averages.over_transitions(scale, episodes[i])
+        next_actions.append(greedy(next_q).astype(np.int32))
+        first_actions.append(greedy(q)[episodes[i].starts])
+    evaluator, learned = fitted(held_out, agents, np.stack(next_actions), gradient_steps, progress)
+    for one, i, actions, params in zip(found, agents.datasets, first_actions, learned, strict=True):
+        q, _ = _q(evaluator, params, held_out.observations[i][episodes[i].starts])
+        one["fqe"] = averages.mean(q[np.arange(len(q)), actions])
+    return _labelled(found, axes, gradient_steps)
+
+
+def fitted(held_out, agents, next_actions, gradient_steps, progress):
+    """Fitted Q evaluation of policies that do next_actions, (agents, size): the network, and what it learned for each agent.
+
+    The target network's parameters are taken: averages over the last steps, they are quieter than the online network's.
+    Rewards are learned in a unit in which their root mean square is 0.1, and that is undone.
+    """
+    one = np.ones(len(next_actions))
+    network = Network(EVALUATOR, held_out.obs_dim, held_out.action_count)
+    learners = algorithm.Agents(agents.seeds, agents.datasets, LEARNING_RATE * one, 0 * one, TARGET_RATE * one, agents.discounts, 0 * one)
+    size = np.sqrt(np.square(held_out.rewards, dtype=np.float64).mean(axis=1))
+    scales = np.where(size > 0, 0.1 / np.where(size > 0, size, 1), 1.0)
+    engine = torch_engine.TorchEngine if network.actions > fused.MOST_ACTIONS else fused.FusedEngine
+    engine = engine(network, learners, rewards.scaled(held_out, scales), BATCH, next_actions=next_actions)
+    state = initial_state(network, learners)
+    with progress_bar(gradient_steps, progress) as bar:
+        with compiling(bar):
+            engine.advance(state, 0)
+        while state.gradient_step < gradient_steps:
+            steps = min(SEGMENT, gradient_steps - state.gradient_step)
+            state = engine.advance(state, steps)
+            bar.update(steps)
+    params = torch_engine.to_numpy(state).target_params
+    return network, rewards.in_the_rewards_unit(network, params, scales[agents.datasets])
+
+
+def greedy(q: np.ndarray) -> np.ndarray:
+    """The best action of each row (rows, actions), the first of equals; 0 where a Q-value is not finite, as in evaluation."""
+    return np.where(np.isfinite(q).all(-1), q.argmax(-1), 0)
+
+
+def _check(network, parameters, held_out):
+    """ValueError or TypeError where these data cannot say what this run's agents are worth."""
+    if not isinstance(held_out, Dataset):
+        raise TypeError(f"held_out={shown(held_out)} is not a Dataset: use hanq.collect or hanq.Dataset.from_arrays")
+    if network.convolutions:
+        raise ValueError("the run is one of images, which estimate does not take: use a run of hanq.train")
+    missing = {"discount", "seed", "parameter"} - set(parameters.dims)
+    if missing or parameters.sizes["parameter"] != network.size:
+        raise ValueError(
+            f"the run's parameters have the dimensions {dict(parameters.sizes)}: its algorithm needs the last {network.size} of "
+            "each agent, on the axes of its grid and seed"
+        )
+    if held_out.obs_dim != network.obs_dim:
+        raise ValueError(f"held_out has obs_dim {held_out.obs_dim}: the run's policies need {network.obs_dim}")
+    if held_out.action_count != network.actions:
+        raise ValueError(f"held_out has action_count {held_out.action_count}: the run's policies choose among {network.actions}")
+    seeds = parameters.seed.values.astype(int).tolist()
+    if len(held_out.seeds) > 1 and not set(seeds) <= set(held_out.seeds.tolist()):
+        raise ValueError(
+            f"held_out has the seeds {shown(held_out.seeds.tolist())}: use one dataset for all agents, or one for each of the "
+            f"run's seeds {shown(seeds)}"
+        )
+
+
+def _agents(axes, params, held_out):
+    """The agents of a run, flattened, each with its held-out dataset."""
+    columns = {name: column.ravel() for name, column in zip(axes, np.meshgrid(*axes.values(), indexing="ij"), strict=True)}
+    seeds = columns["seed"].astype(np.int64)
+    place = {seed: i for i, seed in enumerate(held_out.seeds.tolist())}
+    datasets = np.array([place[seed] if len(place) > 1 else 0 for seed in seeds.tolist()])
+    return Agents(seeds, datasets, columns["discount"], params)
+
+
+def _is_uniform(held_out, value):
+    """Whether the logged actions are uniformly random; ValueError where the argument is no answer."""
+    if value is None:
+        return held_out.provenance.get("collected") == UNIFORM
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"uniform_behaviour={shown(value)} is not allowed: use True, False or None")
+    return bool(value)
+
+
+def _q(network, params, observations):
+    """(Q-values (size, actions), the predictor's scale (size,)) of one agent."""
+    with torch.no_grad():
+        weights = network.views(torch.as_tensor(params)[None])
+        before_relu = reference.hidden(network, weights, torch.as_tensor(observations)[None])
+        q = reference.q_values(network, weights, before_relu)[0].numpy()
+        if network.algorithm.predictor == "none":
+            return q, np.ones(len(q), np.float32)
+        return q, reference.predictor(network, weights, before_relu)[0][0, :, 0].numpy()
+
+
+def _signals(held_out, i, episodes, q, next_q, discount, uniform):
+    """What one agent's own Q-values say, each an `Average`, and what importance sampling says of its policy."""
+    actions, logged, best = held_out.actions[i], held_out.rewards[i], greedy(q)
+    row = np.arange(len(q))
+    target = logged + np.where(held_out.terminated[i], 0.0, discount * next_q.max(-1).astype(np.float64))
+    error = target - q[row, actions]
+    wis, steps = averages.UNKNOWN, 0
+    if uniform:
+        wis, steps = averages.importance_sampling(best == actions, logged, discount, episodes)
+    return {
+        "wis": wis,
+        "wis_steps": steps,
+        "own_q": averages.mean(q[row, best][episodes.starts]),
+        "bellman_error": averages.over_transitions(error**2, episodes),
+        "drift": averages.over_transitions(error, episodes),
+    }
+
+
+def _labelled(found, axes, gradient_steps):
+    """One dict an agent as arrays on the grid's axes: name, name_low and name_high, and wis_steps."""
+    shape = [len(values) for values in axes.values()]
+    variables = {"wis_steps": (tuple(axes), np.array([one["wis_steps"] for one in found]).reshape(shape))}
+    for name in ESTIMATES:
+        columns = np.array([one[name] for one in found])  # (agents, 3)
+        for ending, column in zip(("", "_low", "_high"), columns.T, strict=True):
+            variables[f"{name}{ending}"] = (tuple(axes), column.reshape(shape))
+    return xarray.Dataset(variables, axes, {"fqe_gradient_steps": gradient_steps})

@@ -1,4 +1,4 @@
-"""A user's arrays of transitions, checked: their shapes, their values, their actions, and whether rows follow each other."""
+"""Checks a user's arrays of transitions: shapes, values, actions, and whether consecutive rows fit together."""
 
 import numpy as np
 
@@ -12,15 +12,15 @@ DIMS = {
     "terminated": ("seed", "transition"),
 }
 TYPES = {"observations": "float32", "actions": "int64", "rewards": "float32", "next_observations": "float32", "terminated": "bool"}
-MOST_ACTIONS = 2**24  # the fused engine keeps an action beside its observations, in float32
-MOST_NAMED = 10  # actions in a message
-FEWEST_ROWS = 10  # from which one can tell whether rows follow each other
+MOST_ACTIONS = 2**24  # the fused engine stores actions in float32
+MOST_NAMED = 10  # the most actions that a message names
+FEWEST_ROWS = 10  # the fewest rows for which a warning about their order is given
 
 
 def checked(kind, value, name=None):
-    """A user's values of one kind, a key of `TYPES`; ValueError where one of them is none that it may be.
+    """Check a user's values of one kind, a key of `TYPES`. Raises ValueError naming the first value that is not allowed.
 
-    name: what the user calls them; by default as the kind is called.
+    name: the user's name for them, by default the kind.
     """
     name = name or kind
     found = array(name, value)
@@ -35,7 +35,7 @@ def checked(kind, value, name=None):
 
 
 def refuse(name, values, bad, allowed):
-    """ValueError with the first of the values where `bad` is true."""
+    """Raise ValueError naming the first value for which `bad` is true, if there is one."""
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         value = values[where]
@@ -44,12 +44,12 @@ def refuse(name, values, bad, allowed):
 
 
 def column(values, dims):
-    """The values without a last axis of length 1, as a table's column has it, where that leaves them with `dims` axes."""
+    """Drop a last axis of length 1 if `dims` axes remain."""
     return values[..., 0] if values.ndim == dims + 1 and values.shape[-1] == 1 else values
 
 
 def shaped(arrays):
-    """The arrays with a leading axis of seeds; ValueError where their shapes do not fit together."""
+    """Return the arrays with a leading axis of seeds. Raises ValueError if their shapes do not fit together."""
     observations = arrays["observations"]
     shape, dims = observations.shape, observations.ndim
     if dims > 3 or (dims == 3 and arrays["actions"].shape != shape[:2] and column(arrays["actions"], 1).ndim == 1):
@@ -74,7 +74,7 @@ def shaped(arrays):
 
 
 def check_labels(labels):
-    """The actions' labels as a tuple of distinct integers or of distinct texts; ValueError where they are none."""
+    """Return action labels as a tuple. Raises ValueError unless they are distinct integers or distinct strings."""
     allowed = "use a list of distinct integers, or of distinct texts, one for each action"
     try:
         found = tuple(one.item() if isinstance(one, np.generic) else one for one in labels)
@@ -99,7 +99,7 @@ def actions_of(name, actions):
 
 
 def numbered(name, actions, labels):
-    """The actions as positions among the labels, or checked as they are where there are no labels."""
+    """Convert actions to their positions among the labels, or, without labels, check that they are integers."""
     given = actions_of(name, actions)
     if labels is None:
         if given.dtype.kind == "U":
@@ -114,7 +114,7 @@ def numbered(name, actions, labels):
 
 
 def count_actions(actions, action_count, labels, environment=None):
-    """How many actions there are, once every logged one is known to be among them; environment: one with `name` and `actions`."""
+    """Determine the number of actions and check that every logged one is among them. environment: has `name` and `actions`."""
     if action_count is not None:
         action_count = positive_integer("action_count", action_count, MOST_ACTIONS + 1)
     stated = len(labels) if labels is not None else environment and environment.actions
@@ -129,7 +129,7 @@ def count_actions(actions, action_count, labels, environment=None):
 
 
 def say_unseen(actions, count, labels):
-    """Warn of actions that one of the datasets never logs: (seeds, size) integers below `count`."""
+    """Warn of actions that are missing from one of the datasets. actions: (seeds, size), integers below `count`."""
     seen = np.ones(count, bool)
     for one in actions.astype(np.int64):
         seen &= np.bincount(one, minlength=count) > 0
@@ -146,7 +146,7 @@ def say_unseen(actions, count, labels):
 
 
 def one_hot(arrays, states):
-    """The arrays with numbered states as rows with a single 1; what is not numbered is left as it is."""
+    """Convert observations that are numbered states to one-hot vectors; other observations stay as they are."""
     names = [name for name in ("observations", "next_observations") if arrays[name].shape == arrays["observations"].shape]
     single = arrays["observations"].ndim == 1 or (arrays["observations"].ndim == 2 and arrays["observations"].shape[1] == 1)
     if not single or len(names) < 2:
@@ -158,7 +158,7 @@ def one_hot(arrays, states):
 
 
 def say(arrays, count, labels):
-    """Warn of what is allowed, but seldom meant."""
+    """Warn of what is allowed but rarely intended."""
     seeds, size, _ = shape = arrays["observations"].shape
     if seeds > size:
         warn(
@@ -171,7 +171,7 @@ def say(arrays, count, labels):
 
 
 def say_lost_digits(arrays):
-    """Warn, once, where float32 does not hold a whole number's digits."""
+    """Warn, once, if float32 rounds an integer."""
     for name in ("observations", "next_observations", "rewards"):
         lost = lost_digits(name, arrays[name] if name != "rewards" else arrays[name][..., None])
         if lost is not None:
@@ -180,9 +180,9 @@ def say_lost_digits(arrays):
 
 
 def say_broken_order(arrays, truncated):
-    """Warn where rows follow each other, but not as episodes do; rows in any other order are as good.
+    """Warn if rows are in order of time but their next observations do not fit. Rows in any other order are fine.
 
-    arrays: (seeds, size, ...) each. truncated: (seeds, size) bool, or None where nothing is said of it.
+    arrays: (seeds, size, ...) each. truncated: (seeds, size) bool, or None if unknown.
     """
     ended = arrays["terminated"][:, :-1].astype(bool)
     if truncated is not None:

@@ -1,7 +1,8 @@
 """Averages over held-out episodes, each with a 95% interval.
 
-An interval takes episodes as what was drawn at random, for the transitions of one are alike: Student's t on the episodes'
-influences, which for a ratio of sums are its linearisation. With fewer than two episodes its ends are NaN.
+Transitions within an episode are not independent, so an interval treats whole episodes as the random sample. It uses Student's
+t on the influence of each episode, which for a ratio of sums comes from its linearisation. With fewer than two episodes its
+ends are NaN.
 """
 
 from typing import NamedTuple
@@ -20,22 +21,22 @@ UNKNOWN = Average(np.nan, np.nan, np.nan)
 
 
 class Episodes(NamedTuple):
-    """Where the episodes of one dataset lie; one element an episode."""
+    """The episodes of one dataset, with one element per episode in each field."""
 
     starts: np.ndarray  # the first row
     lengths: np.ndarray
-    terminated: np.ndarray  # whether it really ended; else it was cut off
+    terminated: np.ndarray  # false if the episode was cut off
 
 
 def episodes_of(ends: np.ndarray, terminated: np.ndarray) -> Episodes:
-    """ends: (size,), whether each row is the last of its episode, as `hanq.data.returns.ends` has it; terminated: (size,)."""
+    """Find the episodes of a dataset from `hanq.data.returns.ends` and its `terminated`, each (size,)."""
     last = np.flatnonzero(ends)
     starts = np.concatenate([[0], last[:-1] + 1])
     return Episodes(starts, last + 1 - starts, terminated[last])
 
 
 def ratio(numerator: np.ndarray, denominator: np.ndarray) -> Average:
-    """The sum over terms of what one sums to over episodes by what the other does; both (episodes, terms)."""
+    """Sum, over terms, the ratio of the two sums over episodes. Both arrays are (episodes, terms)."""
     count, total = len(numerator), denominator.sum(0)
     means = numerator.sum(0) / total  # (terms,)
     influence = (count * (numerator - means * denominator) / total).sum(-1)  # (episodes,)
@@ -45,23 +46,23 @@ def ratio(numerator: np.ndarray, denominator: np.ndarray) -> Average:
 
 
 def mean(values: np.ndarray) -> Average:
-    """Mean of values (episodes,)."""
+    """Average values, (episodes,)."""
     values = values[:, None].astype(np.float64)
     return ratio(values, np.ones_like(values))
 
 
 def over_transitions(values: np.ndarray, episodes: Episodes) -> Average:
-    """Mean of values (size,) over all rows."""
+    """Average values, (size,), over all transitions."""
     sums = np.add.reduceat(values.astype(np.float64), episodes.starts)
     return ratio(sums[:, None], episodes.lengths[:, None])
 
 
 def importance_sampling(agrees: np.ndarray, rewards: np.ndarray, discount: float, episodes: Episodes) -> tuple[Average, int]:
-    """Per-decision weighted importance sampling of a deterministic policy's discounted return, and how many steps it reaches.
+    """Estimate a deterministic policy's discounted return by per-decision weighted importance sampling (Precup et al., 2000).
 
-    agrees: (size,), whether the logged action is the policy's; the logged ones are uniformly random. The weight of an
-    episode at step t is then the same for all that followed the policy until then, and 0 for the others (Precup et al.,
-    2000): each step's reward is averaged over the former. The sum ends where none is left, and so does what is known.
+    agrees: (size,), whether the logged action, which is uniformly random, is the policy's. At each step, all episodes that have
+    followed the policy so far have the same weight, and all others have weight 0, so the reward of the step is averaged over
+    the former. Returns the estimate and the number of steps after which no episode is left.
     """
     lengths, size = episodes.lengths, len(agrees)
     first_other = np.minimum.reduceat(np.where(agrees, size, np.arange(size)), episodes.starts)
@@ -71,7 +72,7 @@ def importance_sampling(agrees: np.ndarray, rewards: np.ndarray, discount: float
         return UNKNOWN, 0
     step = np.arange(steps)
     here = step < followed[:, None]  # (episodes, steps)
-    ended = ((followed == lengths) & episodes.terminated)[:, None] & ~here  # nothing more is to come, which is known too
+    ended = ((followed == lengths) & episodes.terminated)[:, None] & ~here  # known to bring no further reward
     rows = np.minimum(episodes.starts[:, None] + step, size - 1)
     earned = np.where(here, discount**step * rewards[rows].astype(np.float64), 0.0)
     return ratio(earned, (here | ended).astype(np.float64)), steps

@@ -1,4 +1,4 @@
-"""What a run's agents are worth by held-out data alone, for whoever has no simulator to choose with: see `Run.estimate`."""
+"""Estimates the value of a run's policies from held-out data, for choosing without a simulator: see `Run.estimate`."""
 
 from typing import NamedTuple
 
@@ -17,17 +17,17 @@ from hanq.training import averages, rewards
 from hanq.training.segments import compiling, progress_bar
 
 ESTIMATES = ("fqe", "wis", "own_q", "bellman_error", "drift", "scale")  # each with an interval
-EVALUATOR = DQN_LN  # what fitted Q evaluation trains, whatever the agents are
-LEARNING_RATE, TARGET_RATE, BATCH = 1e-3, 0.05, 128  # and how
-SEGMENT = 1_000  # gradient steps between two looks at whether to go on
-UNIFORM = "uniformly random actions"  # as the provenance of `hanq.collect` has it
+EVALUATOR = DQN_LN  # the network of fitted Q evaluation, whatever the agents are
+LEARNING_RATE, TARGET_RATE, BATCH = 1e-3, 0.05, 128  # settings of fitted Q evaluation
+SEGMENT = 1_000  # gradient steps between updates of the progress bar
+UNIFORM = "uniformly random actions"  # in the provenance of data from `hanq.collect`
 
 
 class Agents(NamedTuple):
-    """Whom to evaluate on which data: one element an agent."""
+    """The agents to evaluate, with one element per agent in each field."""
 
     seeds: np.ndarray
-    datasets: np.ndarray  # index of its held-out dataset
+    datasets: np.ndarray  # index of the agent's held-out dataset
     discounts: np.ndarray
     params: np.ndarray  # (agents, parameters)
 
@@ -35,7 +35,7 @@ class Agents(NamedTuple):
 def estimate(
     network: Network, parameters: xarray.DataArray, held_out: Dataset, uniform_behaviour: bool | None, gradient_steps: int, progress: bool
 ) -> xarray.Dataset:
-    """As `Run.estimate` says. parameters: (*grid, seed, parameter)."""
+    """Do what `Run.estimate` describes. parameters: (*grid, seed, parameter)."""
     _check(network, parameters, held_out)
     gradient_steps = positive_integer("gradient_steps", gradient_steps)
     uniform = _is_uniform(held_out, uniform_behaviour)
@@ -59,10 +59,10 @@ def estimate(
 
 
 def fitted(held_out, agents, next_actions, gradient_steps, progress):
-    """Fitted Q evaluation of policies that do next_actions, (agents, size): the network, and what it learned for each agent.
+    """Run fitted Q evaluation of policies that take next_actions, (agents, size). Returns its network and its parameters.
 
-    The target network's parameters are taken: averages over the last steps, they are quieter than the online network's.
-    Rewards are learned in a unit in which their root mean square is 0.1, and that is undone.
+    The parameters are those of the target network, which, as averages over the last steps, are less noisy. Rewards are scaled
+    to a root mean square of 0.1 during learning, which is undone afterwards.
     """
     one = np.ones(len(next_actions))
     network = Network(EVALUATOR, held_out.obs_dim, held_out.action_count)
@@ -84,12 +84,12 @@ def fitted(held_out, agents, next_actions, gradient_steps, progress):
 
 
 def greedy(q: np.ndarray) -> np.ndarray:
-    """The best action of each row (rows, actions), the first of equals; 0 where a Q-value is not finite, as in evaluation."""
+    """Return the best action of each row (rows, actions), the first in a tie, and 0 if a Q-value is not finite, as in evaluation."""
     return np.where(np.isfinite(q).all(-1), q.argmax(-1), 0)
 
 
 def _check(network, parameters, held_out):
-    """ValueError or TypeError where these data cannot say what this run's agents are worth."""
+    """Raise ValueError or TypeError if these data cannot be used to evaluate this run."""
     if not isinstance(held_out, Dataset):
         raise TypeError(f"held_out={shown(held_out)} is not a Dataset: use hanq.collect or hanq.Dataset.from_arrays")
     if network.convolutions:
@@ -113,7 +113,7 @@ def _check(network, parameters, held_out):
 
 
 def _agents(axes, params, held_out):
-    """The agents of a run, flattened, each with its held-out dataset."""
+    """List the agents of a run, each with its held-out dataset."""
     columns = {name: column.ravel() for name, column in zip(axes, np.meshgrid(*axes.values(), indexing="ij"), strict=True)}
     seeds = columns["seed"].astype(np.int64)
     place = {seed: i for i, seed in enumerate(held_out.seeds.tolist())}
@@ -122,7 +122,7 @@ def _agents(axes, params, held_out):
 
 
 def _is_uniform(held_out, value):
-    """Whether the logged actions are uniformly random; ValueError where the argument is no answer."""
+    """Tell whether the logged actions are uniformly random. Raises ValueError if the argument is not True, False or None."""
     if value is None:
         return held_out.provenance.get("collected") == UNIFORM
     if not isinstance(value, (bool, np.bool_)):
@@ -131,7 +131,7 @@ def _is_uniform(held_out, value):
 
 
 def _q(network, params, observations):
-    """(Q-values (size, actions), the predictor's scale (size,)) of one agent."""
+    """Return the Q-values, (size, actions), and the predictor's scale, (size,), of one agent."""
     with torch.no_grad():
         weights = network.views(torch.as_tensor(params)[None])
         before_relu = reference.hidden(network, weights, torch.as_tensor(observations)[None])
@@ -142,7 +142,7 @@ def _q(network, params, observations):
 
 
 def _signals(held_out, i, episodes, q, next_q, discount, uniform):
-    """What one agent's own Q-values say, each an `Average`, and what importance sampling says of its policy."""
+    """Return the estimates that need no training: those from the agent's own Q-values, and importance sampling."""
     actions, logged, best = held_out.actions[i], held_out.rewards[i], greedy(q)
     row = np.arange(len(q))
     target = logged + np.where(held_out.terminated[i], 0.0, discount * next_q.max(-1).astype(np.float64))
@@ -160,7 +160,7 @@ def _signals(held_out, i, episodes, q, next_q, discount, uniform):
 
 
 def _labelled(found, axes, gradient_steps):
-    """One dict an agent as arrays on the grid's axes: name, name_low and name_high, and wis_steps."""
+    """Arrange one dict per agent as arrays on the axes of the grid: name, name_low and name_high, and wis_steps."""
     shape = [len(values) for values in axes.values()]
     variables = {"wis_steps": (tuple(axes), np.array([one["wis_steps"] for one in found]).reshape(shape))}
     for name in ESTIMATES:

@@ -1,4 +1,4 @@
-"""The unit of the rewards: what `hanq.train` multiplies them by while it learns, and how that is undone afterwards."""
+"""The scale of rewards during learning, and how it is undone afterwards."""
 
 from dataclasses import replace
 
@@ -9,15 +9,15 @@ from hanq.data.arguments import number, shown
 from hanq.data.dataset import Dataset
 from hanq.data.returns import discounted_returns
 
-SPREAD = 100.0  # of the discounted returns that "auto" aims at, near Pendulum's own, on which the paper's settings were found
-LEAST, MOST = 1e-30, 1e30  # of a scale: what float32 still holds in the gradients' squares is less
+SPREAD = 100.0  # the standard deviation that "auto" gives to returns; close to Pendulum's, for which the paper's settings were found
+LEAST, MOST = 1e-30, 1e30  # the range of allowed factors
 
 
 def reward_scales(value: object, dataset: Dataset, discounts: np.ndarray) -> np.ndarray:
-    """What the rewards of each dataset are multiplied by, (datasets,) float64.
+    """Return the factor for the rewards of each dataset, (datasets,) float64.
 
-    value: a positive number, or "auto", which makes the standard deviation of the discounted returns in each dataset,
-    counted from every transition to the end of its episode, `SPREAD`. ValueError names what is not allowed.
+    value: a positive number, or "auto", which gives the discounted returns in each dataset, from every transition to the end of
+    its episode, a standard deviation of `SPREAD`. Raises ValueError for anything else.
     """
     if isinstance(value, str) and value == "auto":
         return _of_returns(dataset, discounts)
@@ -43,7 +43,7 @@ def _of_returns(dataset, discounts):
 
 
 def scaled(dataset: Dataset, scales: np.ndarray) -> Dataset:
-    """The dataset with its rewards multiplied; with scales of 1, of the same bits. ValueError where float32 cannot hold them."""
+    """Multiply the rewards of a dataset; factors of 1 change no bit. Raises ValueError if float32 cannot hold the result."""
     rewards = (scales[:, None] * dataset.rewards).astype(np.float32)
     if not np.isfinite(rewards).all():
         raise ValueError(f"reward_scale={scales.max():g} makes rewards too large for float32: use a smaller number")
@@ -51,9 +51,10 @@ def scaled(dataset: Dataset, scales: np.ndarray) -> Dataset:
 
 
 def in_the_rewards_unit(network: Network, params: np.ndarray, scales: np.ndarray) -> np.ndarray:
-    """Parameters whose Q-values are in the unit of the rewards as logged, from those learned from scaled ones.
+    """Convert parameters learned from scaled rewards to parameters whose Q-values refer to the original rewards.
 
-    params: (agents, network.size); scales: (agents,). Q-values and the predictor's bias are linear in their last layer.
+    params: (agents, network.size). scales: (agents,). This is possible because Q-values and the predictor's bias are linear in
+    the parameters of their last layer.
     """
     natural = params.copy()
     views, factor = network.views(natural), (1 / scales).astype(params.dtype)

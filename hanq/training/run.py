@@ -40,10 +40,10 @@ class Run:
 
     @set_aside()
     def policy(self, **which: float) -> Policy:
-        """One agent's Q-network as a torch.nn.Module: observations (..., obs_dim) -> (..., actions).
+        """Return one agent's Q-network as a torch.nn.Module: observations (..., obs_dim) -> Q-values (..., actions).
 
-        which: seed and grid coordinates; an axis of length 1 may be left out. Rates match within
-        a relative error of 1e-6. Raises ValueError naming a missing or unknown one, or what is no number.
+        which: the seed and the coordinates on the grid. An axis of length 1 may be left out. Numbers match within a relative
+        error of 1e-6. Raises ValueError naming a coordinate that is missing, unknown or not a number.
         """
         labels = json.loads(self.curves.attrs.get("action_labels", "null"))
         return Policy(self.network, self.parameters.isel(_index(self.parameters, which)).values, labels and tuple(labels))
@@ -52,25 +52,25 @@ class Run:
     def estimate(
         self, held_out: Dataset, *, uniform_behaviour: bool | None = None, gradient_steps: int = 10_000, progress: bool = True
     ) -> xarray.Dataset:
-        """What each agent's final greedy policy is worth by held-out data alone, without a simulator.
+        """Estimate the value of each agent's final greedy policy from held-out data, without a simulator.
 
-        - held_out: transitions that no agent learned from, as `hanq.collect` or `Dataset.from_arrays` gives them, with the
-          observations and actions of the run: one dataset for all agents, or one for each of the run's seeds.
-        - uniform_behaviour: whether its actions are uniformly random; by default, whether its provenance says so.
-        - gradient_steps: how long fitted Q evaluation learns; at 10 microseconds each for every agent, on the CPU.
-        - progress: whether to show a bar when that takes more than a few seconds.
+        - held_out: a `Dataset` of transitions from which no agent learned, with the observations and actions of the run: one
+          dataset for all agents, or one for each of the run's seeds.
+        - uniform_behaviour: whether the logged actions are uniformly random. By default, whether the provenance says so.
+        - gradient_steps: the length of fitted Q evaluation, at about 10 microseconds per step and agent on the CPU.
+        - progress: whether to show a progress bar if it takes more than a few seconds.
 
-        Returns an xarray.Dataset with dimensions `GRID` and seed. Each of these has an interval of 95%, `fqe_low` to `fqe_high`:
+        Returns an xarray.Dataset with dimensions `GRID` and seed. Each of these has a 95% interval, `fqe_low` to `fqe_high`:
 
-        - fqe: the policy's discounted return from where held-out episodes begin, by fitted Q evaluation (Le et al., 2019).
-          The interval says how much that depends on these starts, not how far the fit is wrong: from little data it may
-          diverge, which shows in values beyond the greatest or least reward / (1 - discount).
+        - fqe: the policy's discounted return from the starts of the held-out episodes, by fitted Q evaluation (Le et al., 2019).
+          The interval reflects the choice of these starts, but not the error of the fit. With little data the fit may diverge,
+          which shows in values outside the range of reward / (1 - discount).
         - wis: the same by per-decision weighted importance sampling (Precup et al., 2000); NaN unless behaviour is uniform.
-          Nobody follows another policy for long by chance: `wis_steps` says after how many steps it sums no more rewards.
-        - own_q: the same as the agent itself has it, max_a Q(s, a).
-        - bellman_error: mean squared Bellman error, without the predictor, as `curves.msbe` is on the agent's own data.
+          Random actions rarely follow a policy for long: `wis_steps` is the number of steps after which no rewards are left.
+        - own_q: the same according to the agent itself, max_a Q(s, a).
+        - bellman_error: the mean squared Bellman error without the predictor, like `curves.msbe` on the agent's own data.
         - drift: the mean of r + discount * max_a Q(s', a) - Q(s, a), by which the next backup would move Q.
-        - scale: the predictor's mean scale, 1 without a predictor.
+        - scale: the mean scale of the predictor, 1 without a predictor.
 
         How well a choice by each of them turns out is measured in the book's chapter *Your own data*. Raises TypeError or
         ValueError naming the argument, its value and what is allowed.

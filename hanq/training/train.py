@@ -56,31 +56,33 @@ def train(
     """Train one agent for every seed and every point of the grid, all side by side.
 
     - algorithm: an `Algorithm`, such as `hanq.HANQ`.
-    - dataset: a `Dataset`; each agent learns from the data of its own seed.
+    - dataset: a `Dataset`. Each agent learns from the data of its own seed.
     - learning_rate (alpha), hyper_lr (kappa), target_rate (beta), discount (gamma), weight_decay (l2, as in torch.optim.Adam):
-      each a number or a sequence of numbers; their product is the grid.
-    - seeds: the agents' seeds where all share one dataset; by default each dataset's own.
-    - gradient_steps, batch_size: the length of training, and transitions in a minibatch.
-    - reward_scale: what rewards are multiplied by while learning. "auto" gives the discounted returns in each agent's data,
-      counted from every transition to the end of its episode, a standard deviation of 100. Q-values, parameters and msbe of the
-      `Run` are in the rewards' own unit again; curves.attrs["reward_scales"] keeps the factor of each dataset where it is not 1.
-    - eval_every, eval_episodes: gradient steps between evaluations (if left out, at most gradient_steps), and greedy episodes in each.
-    - eval_velocity: Pendulum only; the largest initial angular speed in evaluation, in radians a second. Gymnasium's own is 1; the
-      default, 8, covers every speed, as the data do. The other environments always start as Gymnasium has them.
-    - engine: "torch" (the reference), "torch-compiled" (the reference through torch.compile), "fused" (Numba, CPU only), or "auto",
-      which is fused on the CPU and torch elsewhere; curves.attrs["engine"] says which it was.
-    - device: where torch computes; by default the CPU.
-    - progress: whether to show a bar when training takes more than a few seconds.
-    - checkpoint: a file written as training goes on. If it exists, training resumes from it, to bit-identical curves.
-    - environment: where to evaluate, as in `Dataset.from_arrays`; by default the dataset's own.
-    - standardise: whether to train on observations less their mean and divided by their standard deviation, column by column of each
-      dataset. The run and its policies then take observations as the data have them: the first layer's weights hold both.
+      each a number or a sequence of numbers. The grid is the product of these sequences.
+    - seeds: the seeds of the agents if they all share one dataset. By default, the seeds of the datasets.
+    - gradient_steps: the length of training.
+    - batch_size: the number of transitions in a minibatch.
+    - reward_scale: a factor for the rewards during learning. With "auto", the factor of each dataset is such that its discounted
+      returns, from every transition to the end of the episode, have a standard deviation of 100. The Q-values, parameters and
+      Bellman errors of the `Run` refer to the original rewards; curves.attrs["reward_scales"] stores factors other than 1.
+    - eval_every: gradient steps between evaluations, by default 2,000 or gradient_steps, whichever is less.
+    - eval_episodes: greedy episodes in each evaluation.
+    - eval_velocity: for Pendulum only, the largest initial angular speed in evaluation, in radians per second. Gymnasium's is 1.
+      The default, 8, covers every speed, as the data do. Other environments always start as in Gymnasium.
+    - engine: "torch" (the reference), "torch-compiled" (the reference with torch.compile), "fused" (Numba, CPU only), or "auto",
+      which is "fused" on the CPU and "torch" elsewhere. curves.attrs["engine"] stores the choice.
+    - device: the PyTorch device, by default the CPU.
+    - progress: whether to show a progress bar if training takes more than a few seconds.
+    - checkpoint: a file that is written during training. If it exists, training resumes from it and ends with identical curves.
+    - environment: where policies are evaluated, as in `Dataset.from_arrays`. By default, the environment of the dataset.
+    - standardise: whether to subtract the mean of each column of a dataset's observations and divide by its standard deviation
+      during learning. The run and its policies still take raw observations, because the scaling is folded into the first layer.
 
-    On one kind of processor and with one version of Numba, the fused engine gives an agent the same bits in every
-    process, on any number of threads, beside any other agents, and after any number of interruptions.
+    On one kind of processor and with one version of Numba, the fused engine computes the same bits for an agent in every
+    process, on any number of threads, with any other agents, and after any number of interruptions.
 
     Returns a `Run`. Training that diverges is a result too: its scores are those of the useless policy it ends with.
-    Global settings of torch and NumPy (no_grad, autocast, seterr, ...) make no difference.
+    Global settings of torch and NumPy (no_grad, autocast, seterr, ...) have no influence.
     Raises TypeError or ValueError naming the argument, its value and what is allowed.
     """
     if not isinstance(algorithm, Algorithm):

@@ -1,4 +1,4 @@
-"""From errors of Q-values to the gradient of every parameter: the way back of `passes`."""
+"""The backward pass: from the errors of Q-values to the gradient of every parameter."""
 
 from hanq.data.compiling import part
 from hanq.engines.fused.dense import below_backward, turn_back
@@ -8,7 +8,7 @@ from hanq.engines.fused.passes import L2
 
 @part(**FAST)
 def sort_by_action(structure, branch):
-    """Rows of the minibatch in the order of their actions."""
+    """Sort the rows of the minibatch by action."""
     place = 0
     for a in range(structure.heads[0]):
         branch.starts[a] = place
@@ -20,7 +20,7 @@ def sort_by_action(structure, branch):
 
 @part(**FAST)
 def head_errors(structure, branch, errors, predicted):
-    """d loss / d head of every row, into branch.deltas, from errors = d loss / d Q, (batch,)."""
+    """Compute d loss / d head of every row, into branch.deltas, from errors = d loss / d Q, (batch,)."""
     deltas, actions = branch.deltas, structure.heads[0]
     number, scale = deltas.dtype.type, branch.prediction[0]
     for k in range(actions):
@@ -35,15 +35,15 @@ def head_errors(structure, branch, errors, predicted):
 
 @part(**FAST)
 def normaliser_backward(structure, net, branch, path, slopes, constant, multiple):
-    """What a path's normalisation takes out of the gradient of a row's activations.
+    """Compute what a path's normalisation subtracts from the gradient of each row's activations.
 
-    Adds to constant and multiple, (batch,): the gradient loses constant + multiple * activation.
+    It subtracts constant + multiple * activation; both, (batch,), are added to.
     """
     number, kind, all_heads = constant.dtype.type, structure.norm[path], structure.heads[0] + 2
     if kind == 0:
         return
     share = number(1) / number(structure.features if kind == 1 else 1)
-    clamped = number(1) / number(L2)  # below L2 the length counts as constant
+    clamped = number(1) / number(L2)  # lengths below L2 are clamped, so the gradient treats them as constant
     scale, mean = branch.norms[2 * path], branch.norms[2 * path + 1]
     for k in range(structure.first_head[path], structure.first_head[path] + structure.heads[path]):
         for r in range(structure.batch):
@@ -59,7 +59,7 @@ def normaliser_backward(structure, net, branch, path, slopes, constant, multiple
 
 @part(**FAST)
 def unfold(structure, net, branch, path, result):
-    """From gradients of `heads_backward` to those of a LayerNorm and of the heads behind it."""
+    """Convert the gradients of `heads_backward` to those of a LayerNorm and of the heads after it."""
     number, row = result.dtype.type, structure.norm_row[path]
     scale, mean = branch.norms[2 * path], branch.norms[2 * path + 1]
     gain, offset = net.affines[2 * path], net.affines[2 * path + 1]
@@ -79,7 +79,7 @@ def unfold(structure, net, branch, path, result):
 
 @part(**FAST)
 def backward(structure, net, branch, lengths, result):
-    """Gradient of hidden layer, heads and norms where the norms follow the ReLU."""
+    """Compute the gradient of hidden layer, heads and norms if the norms follow the ReLU."""
     factors, scale = branch.factors, branch.norms
     factors[:3] = 0
     for k in range(structure.heads[0]):
@@ -110,7 +110,7 @@ def backward(structure, net, branch, lengths, result):
 
 @part(**FAST)
 def norm_first_backward(structure, net, branch, lengths, slopes, result):
-    """Gradient of hidden layer, heads and norms where the norms stand before the ReLU."""
+    """Compute the gradient of hidden layer, heads and norms if the norms come before the ReLU."""
     if slopes is None:
         return
     branch.factors[:4] = 0
@@ -150,14 +150,14 @@ def norm_first_backward(structure, net, branch, lengths, slopes, result):
         result,
         branch.below,
     )
-    result[: structure.bias_row, structure.features :] = 0  # a norm's mean leaks into the padding
+    result[: structure.bias_row, structure.features :] = 0  # the mean of a norm leaks into the padding
 
 
 @part(**FAST)
 def gradient(structure, net, branch, lengths, errors, predicted, every):
-    """Gradient by all parameters, (rows, features), from errors = d loss / d Q, (batch,).
+    """Compute the gradient of all parameters, (rows, features), from errors = d loss / d Q, (batch,).
 
-    predicted: whether that Q is the predictor's.
+    predicted: whether that Q is the predictor's output.
     """
     result = every[structure.below :]
     result[:] = 0

@@ -1,23 +1,23 @@
-"""What lies below the last hidden layer: the first of two, or the weights of wide observations; matrix products of one minibatch.
+"""Matrix products for what is below the last hidden layer: the first of two hidden layers, or the weights of wide observations.
 
-Forward they make the pre-activations on which `passes` goes on as on a network's inputs; the way
-back starts from the gradient by these. With one hidden layer of few inputs `below` is None, and what
-asks for it is not even compiled.
+In the forward pass they compute the pre-activations, which `passes` then treats like inputs of the network; the backward pass
+starts from the gradient with respect to these. With one hidden layer and few inputs, `below` is None and none of this is
+compiled.
 """
 
 from hanq.data.compiling import part
 from hanq.engines.fused.kernels import FAST, of_features, of_rows
 from hanq.engines.fused.vector import LANES, add_multiples, at_least, filled, gate, load, load_each, store, store_each, zeros
 
-TILE = (0,) * 8  # rows of a product that stay in registers
+TILE = (0,) * 8  # the number of rows of a product that stay in registers
 
 
 @part(**FAST)
 def product(a, b, depth, result):
-    """result = a[:, :depth] @ b[:depth], in whole tiles; `a` may be a transpose.
+    """Compute result = a[:, :depth] @ b[:depth], in whole tiles; `a` may be a transpose.
 
-    Two vectors wide, a tile uses every number of `a` that it loads twice, and has sums enough to hide their latency. The
-    sums have one order on any number of threads.
+    Tiles are two vectors wide, so that every number loaded from `a` is used twice and there are enough sums to hide their
+    latency. The order of sums does not depend on the number of threads.
     """
     columns = result.shape[1]
     paired = columns - columns % (2 * LANES)
@@ -39,7 +39,7 @@ def product(a, b, depth, result):
 
 @part(**FAST)
 def transpose(a, result):
-    """Sixteen columns of the result at a time, so that both sides stay in cache."""
+    """Transpose a matrix, sixteen columns of the result at a time, so that both sides stay in cache."""
     for start in range(0, a.shape[0], LANES):
         for j in range(a.shape[1]):
             for i in range(start, start + LANES):
@@ -48,7 +48,7 @@ def transpose(a, result):
 
 @part(**FAST)
 def first_forward(params, x, features, inputs, h):
-    """The first layer's features, (features, batch), rows of the minibatch side by side."""
+    """Compute the features of the first layer, (features, batch)."""
     for r in range(0, x.shape[1], LANES):
         row = load_each(x, 0, r, inputs)
         for f in range(features):
@@ -57,7 +57,7 @@ def first_forward(params, x, features, inputs, h):
 
 @part(**FAST)
 def first_again(params, x, batch, inputs, h):
-    """The same features once more, (batch, features): as cheap as to transpose them."""
+    """Compute the same features again as (batch, features), which is as cheap as transposing them."""
     for c in range(0, params.shape[1], LANES):
         weights, constant = load_each(params, 0, c, inputs), load(params, len(inputs), c)
         for r in range(batch):
@@ -66,7 +66,7 @@ def first_again(params, x, batch, inputs, h):
 
 @part(**FAST)
 def first_backward(x, h, d_h, batch, inputs, gradient):
-    """Gradient of the first layer's weights and biases, from d loss / d h, (batch, features)."""
+    """Compute the gradient of the first layer's weights and biases from d loss / d h, (batch, features)."""
     for c in range(0, gradient.shape[1], LANES):
         d_weights, d_constant = zeros(x, inputs), filled(x, 0)
         for r in range(batch):
@@ -79,7 +79,7 @@ def first_backward(x, h, d_h, batch, inputs, gradient):
 
 @part(**FAST)
 def wide_features(params, x, h):
-    """`first_again` for wide observations, x (obs_rows, batch); params: their weights and the biases."""
+    """Do what `first_again` does for wide observations, x (obs_rows, batch). params: their weights and the biases."""
     product(x.T, params, len(x), h)
     bias = params[len(x)]
     for r in range(h.shape[0]):
@@ -90,11 +90,11 @@ def wide_features(params, x, h):
 
 @part(**FAST)
 def wide_backward(x, h, d_h, batch, gradient):
-    """`first_backward` for wide observations; d_h becomes the gradient by the pre-activations."""
+    """Do what `first_backward` does for wide observations. d_h becomes the gradient of the pre-activations."""
     gradient[len(x)] = 0
     for r in range(batch):
         for f in range(h.shape[1]):
-            if h[r, f] <= 0:  # not where it is NaN
+            if h[r, f] <= 0:  # false for NaN
                 d_h[r, f] = 0
             gradient[len(x), f] += d_h[r, f]
     product(x, d_h, batch, gradient[: len(x)])
@@ -102,7 +102,7 @@ def wide_backward(x, h, d_h, batch, gradient):
 
 @part(**FAST)
 def below_forward(params, observations, features, first, second, below, z):
-    """Pre-activations of the last hidden layer without its biases, into z (features, batch)."""
+    """Compute the pre-activations of the last hidden layer without its biases, into z (features, batch)."""
     if below is None:
         return
     if len(second) == 0:
@@ -118,7 +118,7 @@ def below_forward(params, observations, features, first, second, below, z):
 
 @part(**FAST)
 def turn_back(below, z):
-    """Ready for the way back: z of the branch whose turn it is, and no gradient yet."""
+    """Prepare the backward pass of a branch: transpose its z, and set the gradient to 0."""
     if below is not None:
         transpose(z, below.z_back)
         below.d_z[:] = 0
@@ -126,14 +126,14 @@ def turn_back(below, z):
 
 @part(**FAST)
 def below_backward(params, observations, features, batch, first, second, below, gradient):
-    """Gradient, (rows, features), of all below the last hidden layer, from below.d_z."""
+    """Compute the gradient, (rows, features), of everything below the last hidden layer, from below.d_z."""
     if below is None:
         return
-    below.d_z[:, features:] = 0  # a norm's mean leaks into the padding
+    below.d_z[:, features:] = 0  # the mean of a norm leaks into the padding
     if len(second) == 0:
         product(observations, below.d_z, batch, gradient)
         return
-    weights = len(observations) + 1  # rows before those of the second layer
+    weights = len(observations) + 1  # the number of rows before those of the second layer
     if len(first) > 0:
         first_again(params, observations, batch, first, below.h_back)
     else:

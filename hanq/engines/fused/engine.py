@@ -1,7 +1,7 @@
-"""`reference.step` as one compiled loop an agent: the fast engine on a CPU.
+"""The fast CPU engine: `reference.step` as one compiled loop per agent.
 
-One agent at a time per thread, so that its weights, its optimiser and its minibatch stay in a
-core's own caches. `reference` remains the specification; tests hold this engine to it.
+Each thread trains one agent at a time, whose weights, optimiser and minibatch then stay in the caches of one core. `reference`
+remains the specification, and tests compare this engine with it.
 """
 
 import numba
@@ -18,12 +18,12 @@ from hanq.engines.fused.passes import fold, next_values, structure_of, taken_val
 from hanq.engines.sources import VERSION
 from hanq.engines.threads import each
 
-MOST_ACTIONS = 64  # a sum for each is kept in a register
+MOST_ACTIONS = 64  # each has a sum in a register
 
 
 @part(**FAST)
 def draw(structure, learner, table, seed, lengths, gradient_step):
-    """A minibatch, the same as `generator.minibatch` has: rows of table (size, 2 * inputs + 3), or + 4 with a policy's actions."""
+    """Load the minibatch of `generator.minibatch`: rows of table (size, 2 * inputs + 3), or + 4 with the actions of a policy."""
     state, following, inputs = learner.state, learner.following, structure.obs_dim
     key = stream_key(np.uint64(seed), np.uint64(MINIBATCH), np.uint64(gradient_step))
     for r in range(structure.batch):
@@ -40,7 +40,7 @@ def draw(structure, learner, table, seed, lengths, gradient_step):
 
 @part(forceinline=True, **FAST)
 def bellman_errors(structure, learner, net, lengths, discount):
-    """d loss / d Q(s, a) of each row, bootstrapping from `net`, into learner.errors."""
+    """Compute d loss / d Q(s, a) of each row, bootstrapping from `net`, into learner.errors."""
     number, errors = learner.errors.dtype.type, learner.errors
     next_values(structure, net, learner.following, lengths, learner.bootstrap)
     share = number(2) / number(structure.batch)
@@ -59,7 +59,7 @@ def inner(a, b):
 
 @part(**FAST)
 def semi_gradient(structure, learner, lengths, discount, lagging):
-    """Semi-gradient into learner.semi; lagging: whether to bootstrap from the target network."""
+    """Compute the semi-gradient, into learner.semi. lagging: whether to bootstrap from the target network."""
     net, bootstrap_net = learner.net, learner.target_net if lagging else learner.net
     fold(structure, net)
     if lagging:
@@ -72,13 +72,13 @@ def semi_gradient(structure, learner, lengths, discount, lagging):
 
 @part(**FAST)
 def objective_gradient(structure, hyper, learner, lengths, rates, lagging):
-    """The hyperobjective's gradient, for `slope_along`, on from `semi_gradient` with the same weights.
+    """Compute the gradient of the hyperobjective, for `slope_along`, after `semi_gradient` with the same weights.
 
-    lagging: whether that bootstrapped from another network.
+    lagging: whether `semi_gradient` bootstrapped from the target network.
     """
     if not hyper.residual:
         return
-    if lagging:  # the residual error has online weights in both terms
+    if lagging:  # the residual error uses the online weights in both terms
         bellman_errors(structure, learner, learner.net, lengths, rates.discount)
         gradient(structure, learner.net, learner.state, lengths, learner.errors, structure.predictor, learner.objective)
     for r in range(structure.batch):
@@ -89,7 +89,7 @@ def objective_gradient(structure, hyper, learner, lengths, rates, lagging):
 
 @part(**FAST)
 def slope_along(hyper, learner, lagging, change):
-    """Inner product of the hyperobjective's gradient and a change of the weights, Eq. (7)."""
+    """Return the inner product of the hyperobjective's gradient and a change of the weights, Eq. (7)."""
     if not hyper.residual:
         return inner(learner.semi, change)
     objective = learner.objective if lagging else learner.semi
@@ -98,7 +98,7 @@ def slope_along(hyper, learner, lagging, change):
 
 @part(**FAST)
 def step(structure, hyper, learner, table, seed, lengths, rates, lagging, gradient_step):
-    """One gradient step, counted from 1, in either order; lagging: whether the target network is another one."""
+    """Take one gradient step, counted from 1, in either order. lagging: whether the target network differs from the weights."""
     draw(structure, learner, table, seed, lengths, gradient_step)
     semi_gradient(structure, learner, lengths, rates.discount, lagging)
     if rates.hyper_lr > 0 and hyper.rate_first and gradient_step > 1:
@@ -118,7 +118,7 @@ def step(structure, hyper, learner, table, seed, lengths, rates, lagging, gradie
     )
     follow(learner.target_net.every.reshape(-1), learner.target_rest.reshape(-1), params, rates.target_rate)
     if rates.hyper_lr > 0 and not hyper.rate_first:
-        lagging = lagging and not hyper.residual  # that bootstraps from the weights themselves
+        lagging = lagging and not hyper.residual  # the residual error bootstraps from the weights themselves
         semi_gradient(structure, learner, lengths, rates.discount, lagging)
         objective_gradient(structure, hyper, learner, lengths, rates, lagging)
         slope = -slope_along(hyper, learner, lagging, learner.direction)
@@ -126,11 +126,11 @@ def step(structure, hyper, learner, table, seed, lengths, rates, lagging, gradie
 
 
 def compiled(version):
-    """`train_agent`; its cache on disk belongs to one version of the sources."""
+    """Return `train_agent`, whose cache on disk belongs to one version of the sources."""
 
     @entry_point(**FAST)
     def train_agent(structure, hyper, lengths, learner, table, seed, rates, first_step, steps, apart):
-        """Gradient steps of one agent, in place; apart: whether its target network is another one before the first of them."""
+        """Take gradient steps of one agent, in place. apart: whether its target network differs from its weights at the start."""
         _ = version
         for gradient_step in range(first_step, first_step + steps):
             lagging = rates.target_rate != 1 or (apart and gradient_step == first_step)
@@ -143,7 +143,7 @@ train_agent = compiled(VERSION)
 
 
 class FusedEngine:
-    """The population trained by `train_agent`, one agent at a time on each thread.
+    """Trains a population by `train_agent`, one agent at a time on each thread.
 
     next_actions: (agents, size), what each agent's policy does in the next observations of its dataset; then the agents
     learn the value of that policy instead of the best one's. dtype: np.float64 is for tests.
@@ -153,7 +153,7 @@ class FusedEngine:
 
     def __init__(self, network, agents, dataset, batch_size, device=None, dtype=np.float32, next_actions=None):
         self.agents, self.dtype, self.next_actions = agents, dtype, next_actions
-        # Not numba.get_num_threads(): it starts an OpenMP pool, which sets torch's threads too.
+        # numba.get_num_threads() would start an OpenMP pool, which changes torch's number of threads.
         self.threads = numba.config.NUMBA_NUM_THREADS
         self.structure, self.lengths, self.places = structure_of(network, batch_size, next_actions is not None)
         self.hyper = hyper_of(network.algorithm)
@@ -176,7 +176,7 @@ class FusedEngine:
         return np.concatenate([table, self.next_actions[agent, :, None].astype(self.dtype)], axis=-1)
 
     def advance(self, state, steps):
-        """`steps` gradient steps on from a state of NumPy arrays, to another."""
+        """Take `steps` gradient steps from a state of NumPy arrays and return the new one."""
         vectors = np.stack(state[1:7], axis=1).astype(self.dtype)  # (agents, 6, size)
         moving = np.stack(state[7:10], axis=1).astype(self.dtype)  # (agents, 3)
         self.train(state.gradient_step + 1, steps, moving, vectors)
@@ -184,7 +184,7 @@ class FusedEngine:
         return State(state.gradient_step + steps, *columns)
 
     def train(self, first_step, steps, moving, vectors):
-        """Every agent's gradient steps, on what the compiled function takes of it, in place."""
+        """Take the gradient steps of every agent, in place."""
 
         def train_one(i):
             learner, params = new_learner(self.structure, vectors[i], self.places, moving[i])

@@ -1,18 +1,17 @@
-"""The loops of the fused engine that cost time: rows of a minibatch against hidden features.
+"""The loops in which the fused engine spends its time, over the rows of a minibatch and the hidden features.
 
-Forward, sixteen rows of the minibatch lie side by side in a `Vector` and the loop runs over
-features, so that sums over features need no shuffling. Backward, sixteen features lie side by
-side and the loop runs over rows, so that sums over rows, which are the gradient, stay in
-registers. Activations are computed anew rather than stored: with few inputs that is as cheap as
-loading them.
+In the forward pass a `Vector` holds one feature of sixteen rows and the loop runs over features, so that sums over features
+need no shuffling. In the backward pass a `Vector` holds sixteen features of one row and the loop runs over rows, so that sums
+over rows, which form the gradient, stay in registers. Activations are computed again rather than stored, because with few
+inputs that is as cheap as loading them.
 
-Shapes: params (rows, features), one row for each input's weights, then the hidden biases; x
-(inputs, batch); heads (heads, features): the actions', then the predictor's. Features and batch
-are padded to whole vectors. `inputs`, `outputs`, ... are tuples that matter by their length.
+Shapes: params (rows, features), with one row for the weights of each input, then the hidden biases; x (inputs, batch); heads
+(heads, features), those of the actions before those of the predictor. Features and batch are padded to whole vectors. Of
+tuples such as `inputs` and `outputs` only the length matters.
 
-Above another hidden layer there are no inputs: params start with the biases, and x holds the
-pre-activations but for these, (features, batch) forward and (batch, features) backward, where
-below.d_z, of the same shape, receives the gradient by them. Otherwise `below` is None.
+Above another hidden layer there are no inputs. Then params start with the biases, and x holds the pre-activations without the
+biases, (features, batch) in the forward pass and (batch, features) in the backward pass, where below.d_z, of the same shape,
+receives the gradient with respect to them. Otherwise `below` is None.
 """
 
 from hanq.data.compiling import part
@@ -33,29 +32,28 @@ from hanq.engines.fused.vector import (
 )
 
 FAST = {"fastmath": set(FLAGS), "error_model": "numpy"}
-EXACT = FAST | {"fastmath": False}  # sums in the order in which they are written
+EXACT = FAST | {"fastmath": False}  # keeps the order of sums
 
 
 @part(**FAST)
 def of_rows(params, x, f, r, row):
-    """Pre-activations of feature f in the rows from r, whose inputs are `row`."""
+    """Return the pre-activations of feature f in the rows that start at r, whose inputs are `row`."""
     constant = at(params, len(row), f)
     return affine(constant, params, 0, f, row) if len(row) else constant + load(x, f, r)
 
 
 @part(**FAST)
 def of_features(constant, weights, x, r, c):
-    """Pre-activations of the features from c, whose biases and weights are given, in row r."""
+    """Return the pre-activations in row r of the features that start at c, whose biases and weights are given."""
     return affine(constant, x, 0, r, weights) if len(weights) else constant + load(x, r, c)
 
 
 @part(**FAST)
 def heads_forward(params, x, features, floor, heads, inputs, outputs, dots, moments):
-    """Inner products of each row's features with heads, (outputs, batch), and their moments.
+    """Compute inner products of each row's features with heads, (outputs, batch), and moments of the features.
 
-    features: max(pre-activation, floor); a floor of 0 is the ReLU, -infinity none.
-    moments: (4, batch); sums of h - h[0], of its square, of h squared, and h[0]. Subtracting
-    one of the features keeps the variance from cancelling.
+    Features are max(pre-activation, floor); a floor of 0 makes this the ReLU, and -infinity the identity. moments: (4, batch),
+    the sums of h - h[0], of its square and of h squared, and h[0]. Subtracting one feature avoids cancellation in the variance.
     """
     for r in range(0, x.shape[1], LANES):
         row = load_each(x, 0, r, inputs)
@@ -80,13 +78,13 @@ def heads_forward(params, x, features, floor, heads, inputs, outputs, dots, mome
 
 @part(**FAST)
 def heads_backward(params, x, heads, factors, order, starts, inputs, outputs, shaping, gradient, below):
-    """Gradient of the hidden layer and the heads, where normalisation follows the ReLU.
+    """Compute the gradient of the hidden layer and the heads if normalisation follows the ReLU.
 
     d loss / d h = factors[0] * head of the row's action + factors[1] + factors[2] * h
                    + factors[3] * predictor head 0 + factors[4] * predictor head 1
-    factors: (3 + outputs, batch). order: rows sorted by action, action a's from starts[a] to
-    starts[a + 1]. Heads' rows of `gradient` receive the sums of factor * h. Without `shaping` the
-    predictor heads are missing from d loss / d h.
+    factors: (3 + outputs, batch). order: the rows sorted by action, those of action a from starts[a] to starts[a + 1]. The rows
+    of `gradient` that belong to heads receive the sums of factor * h. Without `shaping`, the predictor's heads do not
+    contribute to d loss / d h.
     """
     bias, actions = len(inputs), len(starts) - 1
     for c in range(0, params.shape[1], LANES):
@@ -118,12 +116,11 @@ def heads_backward(params, x, heads, factors, order, starts, inputs, outputs, sh
 
 @part(**FAST)
 def normed_heads_forward(params, x, features, heads, affines, norms, path, first_head, inputs, outputs, dots, slopes):
-    """One path's heads where its normalisation stands before the ReLU.
+    """Compute the heads of one path if its normalisation comes before the ReLU.
 
-    affines: (4, features) and norms: (4, batch), the path's in rows 2 path and 2 path + 1.
-    Fills rows from first_head: dots with w . relu(v), where v = gain * normalised + offset;
-    slopes, (2 * heads, batch), with sums over the features with v > 0, of gain * w and, in the
-    second half, of gain * w * normalised.
+    affines: (4, features) and norms: (4, batch); rows 2 path and 2 path + 1 belong to the path. The results are written to the
+    rows from first_head: to dots, w . relu(v), where v = gain * normalised + offset; to slopes, (2 * heads, batch), the sums
+    over features with v > 0 of gain * w and, in the second half, of gain * w * normalised.
     """
     bias, half = len(inputs), slopes.shape[0] // 2
     for r in range(0, x.shape[1], LANES):
@@ -145,12 +142,11 @@ def normed_heads_forward(params, x, features, heads, affines, norms, path, first
 def normed_heads_backward(
     params, x, batch, affines, norms, factors, deltas, path, first_head, norm_row, shaping, inputs, outputs, gradient, below
 ):
-    """Add one path's gradient where its normalisation stands before the ReLU.
+    """Add the gradient of one path if its normalisation comes before the ReLU.
 
-    deltas: (heads, batch) d loss / d head. factors: (4, batch), the path's in rows 2 path and
-    2 path + 1: constant and multiple of the pre-activation that its normalisation takes away.
-    norm_row: where `gradient` has the norm's gain, -1 without one. shaping: whether the hidden
-    layer receives its part.
+    deltas: (heads, batch), d loss / d head. factors: (4, batch); rows 2 path and 2 path + 1 hold the constant and the multiple
+    of the pre-activation that the path's normalisation subtracts. norm_row: the row of `gradient` for the gain of the norm, or
+    -1 if there is none. shaping: whether the gradient reaches the hidden layer.
     """
     bias, head_row, nothing = len(inputs), len(inputs) + 1 + first_head, filled(x, 0)
     for c in range(0, params.shape[1], LANES):

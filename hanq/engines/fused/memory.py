@@ -1,4 +1,4 @@
-"""What one agent's passes through its networks read and write, and where it lies."""
+"""The memory of one agent: the arrays that its passes through the networks read and write."""
 
 from typing import NamedTuple
 
@@ -8,24 +8,24 @@ from hanq.engines.fused.vector import padded
 
 
 def matrix(rows, columns, dtype):
-    """Zeros (rows, columns) that start at a cache line."""
+    """Return zeros (rows, columns), aligned to a cache line."""
     memory = np.zeros(rows * columns + 64, dtype)
     skip = (-memory.ctypes.data % 64) // memory.itemsize
     return memory[skip : skip + rows * columns].reshape(rows, columns)
 
 
 class Below(NamedTuple):
-    """Memory for what lies below the last hidden layer, of one minibatch at a time; the first three for another layer."""
+    """Memory for what is below the last hidden layer. The first three arrays belong to the first of two hidden layers."""
 
     h: np.ndarray  # (features, batch): the first hidden layer's features
-    h_back: np.ndarray  # (batch, features): the same for the way back
-    d_h: np.ndarray  # (batch, features): gradient by them
-    z_back: np.ndarray  # (batch, features): what they are in the layer above, without its biases
-    d_z: np.ndarray  # (batch, features): gradient by those
+    h_back: np.ndarray  # (batch, features): the same for the backward pass
+    d_h: np.ndarray  # (batch, features): the gradient with respect to them
+    z_back: np.ndarray  # (batch, features): the pre-activations of the layer above, without its biases
+    d_z: np.ndarray  # (batch, features): the gradient with respect to those
 
 
 def new_below(structure, dtype):
-    """A `Below`, or None for one hidden layer of few inputs: what is None is not compiled."""
+    """Make a `Below`, or return None for one hidden layer with few inputs. Code for None is not compiled."""
     if structure.below == 0:
         return None
     width, columns = padded(structure.features), padded(structure.batch)
@@ -33,7 +33,7 @@ def new_below(structure, dtype):
 
 
 class Net(NamedTuple):
-    """One set of parameters and what is derived from it once a step."""
+    """One set of parameters and what is derived from it once per step."""
 
     every: np.ndarray  # (rows, features): all parameters,
     below: np.ndarray  # those below the last hidden layer,
@@ -45,10 +45,10 @@ class Net(NamedTuple):
 
 
 class Branch(NamedTuple):
-    """One state of every transition, s or s', on its way through a network and back."""
+    """The forward and backward pass of a minibatch's states s, or of its states s'."""
 
     observations: np.ndarray  # (obs_rows, batch)
-    x: np.ndarray  # (inputs, batch), which are those, or (features, batch) from the layer below
+    x: np.ndarray  # (inputs, batch): the same, or (features, batch): pre-activations from the layer below
     x_back: np.ndarray  # (inputs, batch) or (batch, features)
     below: Below  # or None
     dots: np.ndarray  # (heads, batch): heads without their constants
@@ -59,9 +59,9 @@ class Branch(NamedTuple):
     value: np.ndarray  # (batch,): Q of the action, without the predictor
     deltas: np.ndarray  # (heads, batch): d loss / d head
     factors: np.ndarray  # (5, batch): see `heads_backward`
-    action: np.ndarray  # (batch,): the one taken, or the best
-    order: np.ndarray  # (batch + 1,): rows sorted by action, one to spare
-    starts: np.ndarray  # (actions + 1,): where in `order` each action's rows start
+    action: np.ndarray  # (batch,): the action taken, or the best one
+    order: np.ndarray  # (batch + 1,): the rows sorted by action, and a spare element
+    starts: np.ndarray  # (actions + 1,): the position in `order` where the rows of each action start
 
 
 class Learner(NamedTuple):
@@ -121,7 +121,7 @@ def new_branch(structure, below, dtype):
 
 
 def new_learner(structure, vectors, places, moving):
-    """A `Learner` and its parameters, (9, rows * features): the first six hold vectors (6, size), in `State`'s order, at `places`."""
+    """Return a `Learner` and its parameters, (9, rows * features). The first six hold vectors (6, size) of a `State`, at `places`."""
     memory = matrix(9 * structure.rows, padded(structure.features), vectors.dtype)
     memory = memory.reshape(9, structure.rows, -1)
     params = memory.reshape(9, -1)

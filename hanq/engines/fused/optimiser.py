@@ -1,4 +1,4 @@
-"""Adam on one agent's weights, and on its learning rate, compiled: the optimisers of `fused`."""
+"""The compiled optimisers: Adam for the weights of one agent, and for its learning rate."""
 
 from math import exp, sqrt
 from typing import NamedTuple
@@ -15,7 +15,7 @@ LOG, SQUARE = FORMS.index("log"), FORMS.index("square")
 
 
 class Hyper(NamedTuple):
-    """How the learning rates move: what never changes in a run."""
+    """How learning rates are adapted; constant in a run."""
 
     residual: bool  # the hyperobjective
     rate_first: bool
@@ -24,7 +24,7 @@ class Hyper(NamedTuple):
 
 
 class Rates(NamedTuple):
-    """One agent's numbers that stay as they are."""
+    """The constants of one agent."""
 
     hyper_lr: np.floating  # kappa
     target_rate: np.floating  # beta
@@ -33,14 +33,14 @@ class Rates(NamedTuple):
 
 
 def hyper_of(algorithm):
-    """The `Hyper` of an algorithm."""
+    """Return the `Hyper` of an algorithm."""
     form = FORMS.index(algorithm.rate_form)
     return Hyper(algorithm.hyperobjective == "residual", algorithm.rate_first, form, algorithm.hyper_beta_2)
 
 
 @part(**FAST)
 def number_direction(moving, slope, beta_2, count):
-    """Adam's direction for one number, and its moments, in moving[1:]."""
+    """Return Adam's direction for a single number, whose moments in moving[1:] are updated."""
     number = moving.dtype.type
     moving[1] = number(BETA_1) * moving[1] + number(1 - BETA_1) * slope
     moving[2] = number(beta_2) * moving[2] + number(1 - beta_2) * slope * slope
@@ -50,9 +50,9 @@ def number_direction(moving, slope, beta_2, count):
 
 @part(**FAST)
 def hyper_step(hyper, moving, hyper_lr, slope, count):
-    """Move the learning rate against its hypergradient, Eq. (5), by Adam on its logarithm, itself or its root.
+    """Move the learning rate against its hypergradient, Eq. (5), by Adam on the rate, its logarithm or its square root.
 
-    moving: (3,), the learning rate and both moments. count: of Adam's steps, from 1.
+    moving: (3,), the learning rate and both moments. count: the number of Adam's step, from 1.
     """
     if hyper.rate_form == LOG:
         direction = number_direction(moving, slope * moving[0], hyper.beta_2, count)
@@ -62,14 +62,14 @@ def hyper_step(hyper, moving, hyper_lr, slope, count):
         a -= hyper_lr * number_direction(moving, (a + a) * slope, hyper.beta_2, count)
         moving[0] = a * a
         if a < 0:
-            moving[1] = -moving[1]  # go on with -a, see `reference`
+            moving[1] = -moving[1]  # continue with -a, see `reference`
     else:
         moving[0] -= hyper_lr * number_direction(moving, slope, hyper.beta_2, count)
 
 
 @part(**FAST)
 def adam(params, gradient, first, second, direction, learning_rate, weight_decay, count):
-    """Adam's step, Eq. (6); every array (rows * features,)."""
+    """Take Adam's step, Eq. (6). Every array is (rows * features,)."""
     number = params.dtype.type
     beta_1, beta_2, epsilon = number(BETA_1), number(BETA_2), number(EPSILON)
     rest_1, rest_2 = number(1 - BETA_1), number(1 - BETA_2)
@@ -84,7 +84,7 @@ def adam(params, gradient, first, second, direction, learning_rate, weight_decay
 
 @part(**EXACT)
 def follow(target_params, target_rest, params, target_rate):
-    """`reference.follow`, Eq. (2), in place; every array (rows * features,)."""
+    """Do what `reference.follow` does, Eq. (2), in place. Every array is (rows * features,)."""
     if target_rate == 1:
         for i in range(len(params)):
             target_params[i], target_rest[i] = params[i], 0

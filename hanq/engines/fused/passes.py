@@ -1,10 +1,10 @@
-"""A minibatch through one network, compiled, and what is kept of it for the way back.
+"""The compiled forward pass of a minibatch through one network, and what it stores for the backward pass.
 
-Two paths lead on from the hidden layer: 0, the main one, to the heads of the actions; 1, to the
-heads of the metapredictor, for its scale and its bias. Each has its normalisation.
+Two paths lead from the hidden layer, each with its own normalisation: path 0, the main one, to the heads of the actions, and
+path 1 to the heads of the metapredictor, for its scale and its bias.
 
-Everything is kept for one agent, with rows of the minibatch on the last axis, (batch,), padded
-to whole vectors. Padding holds finite numbers that nothing reads.
+Everything is stored for one agent, with the rows of the minibatch on the last axis, (batch,), padded to whole vectors. Padding
+holds finite numbers that nothing reads.
 """
 
 from math import exp, sqrt
@@ -19,25 +19,24 @@ from hanq.engines.fused.kernels import FAST, heads_forward, normed_heads_forward
 from hanq.engines.fused.vector import padded
 
 NORMS = CHOICES["main_norm"]
-WIDE = 12  # of more numbers the product of tiles is the faster: at 16 by half
+WIDE = 12  # observations with more numbers than this use the tiled product, which takes half the time at 16
 LAYER, L2 = NORM_EPSILON["layer"], NORM_EPSILON["l2"]
 
 
 class Structure(NamedTuple):
-    """What never changes in a run. Pairs are of the main path and the predictor's.
+    """The structure of a network, which is constant in a run. Pairs refer to the main path and the predictor's path.
 
-    An agent's parameters lie in a matrix (rows, features padded to whole vectors): a row of
-    weights for each input, the hidden biases, the heads, each LayerNorm's gain and offset, and
-    last, side by side, the heads' biases. Between two hidden layers lie the weights of the
-    second, a row for each feature of it, padded too; what follows those, from its biases on, is
-    a network of one hidden layer and no inputs to the functions here, which count rows from there.
-    The weights of wide observations lie below in the same way, though nothing but a product stands between.
+    An agent's parameters form a matrix (rows, features padded to whole vectors): one row of weights for each input, the hidden
+    biases, the heads, gain and offset of each LayerNorm, and in the last row the biases of all heads. With two hidden layers,
+    the weights of the second, one row for each of its features, come first. To the functions here, the rest of the matrix,
+    from the biases of the second layer on, is a network with one hidden layer and no inputs, and they count rows from there.
+    The weights of wide observations are treated like those of a second layer.
     """
 
     obs_dim: int
-    obs_rows: int  # the same, padded to whole tiles where it is wide
-    below: int  # rows of what lies below the last hidden layer, or below its biases; 0 where nothing does
-    inputs: int  # of the last hidden layer: obs_dim, or 0 above another or above a product
+    obs_rows: int  # the same, padded to whole tiles if observations are wide
+    below: int  # rows below the last hidden layer, or below its biases if observations are wide; otherwise 0
+    inputs: int  # of the last hidden layer: obs_dim, or 0 if a matrix product computes its pre-activations
     features: int
     batch: int
     heads: tuple  # actions; the metapredictor's outputs, 2 or 0
@@ -54,9 +53,9 @@ class Structure(NamedTuple):
 
 
 def structure_of(network, batch_size, evaluates=False):
-    """The `Structure` of a network, its `Lengths`, and where in its matrix each parameter lies.
+    """Return the `Structure` of a network, its `Lengths`, and the position of each parameter in the matrix.
 
-    evaluates: whether next actions are a given policy's instead of the best.
+    evaluates: whether next actions are those of a given policy instead of the best.
     """
     algorithm, obs_dim, actions = network.algorithm, network.obs_dim, network.actions
     width = padded(algorithm.hidden_features)
@@ -114,21 +113,21 @@ def structure_of(network, batch_size, evaluates=False):
 
 
 class Lengths(NamedTuple):
-    """Tuples whose lengths, being part of their types, are constants of the compiled code."""
+    """Tuples whose lengths are constants of the compiled code, because they are part of their types."""
 
     inputs: tuple
     actions: tuple
     outputs: tuple
     heads: tuple  # both paths'
-    shaping: tuple  # the outputs whose gradient goes on into the hidden layer: all, or none
-    first: tuple  # inputs of the first hidden layer, none where they are wide
-    second: tuple  # a second hidden layer: one or none
-    policy: tuple  # one where the next actions are a given policy's, or none
+    shaping: tuple  # the predictor's outputs whose gradient reaches the hidden layer: all or none
+    first: tuple  # inputs of the first hidden layer; none if observations are wide
+    second: tuple  # one element if there is a second hidden layer
+    policy: tuple  # one element if next actions are those of a given policy
 
 
 @part(**FAST)
 def fold(structure, net):
-    """Draw each LayerNorm's gain and offset into the heads behind it, once a step.
+    """Fold gain and offset of each LayerNorm into the heads after it, once per step.
 
     LN(h) . w = rstd * (h . (gain w) - mean * sum(gain w)) + offset . w
     """
@@ -150,14 +149,14 @@ def fold(structure, net):
             net.shifts[k] = shift
             net.constants[k] = constant
     for k in range(structure.heads[0] + 2):
-        # A ReLU after the norm leaves no constant; a direct predictor is nothing but its bias.
+        # With a ReLU after the norm nothing can be folded; a direct predictor consists of its bias alone.
         inside = not structure.norm_first and k < structure.heads[0] + structure.heads[1]
         net.constants[k] = biases[k] + (net.constants[k] if inside else number(0))
 
 
 @part(**FAST)
 def normaliser(kind, features, moments, scale, mean):
-    """A path's normalisation of each row: subtract the mean, multiply with the scale."""
+    """Compute the normalisation of a path for each row, as a mean to subtract and a scale to multiply by."""
     number = moments.dtype.type
     n, layer, l2 = number(features), number(LAYER), number(L2)
     for r in range(len(scale)):
@@ -175,7 +174,7 @@ def normaliser(kind, features, moments, scale, mean):
 
 @part(**FAST)
 def norm_first_forward(structure, net, branch, lengths, slopes):
-    """Heads of every row where the norms stand before the ReLU, into branch.dots."""
+    """Compute the heads of every row if the norms come before the ReLU, into branch.dots."""
     if slopes is None:
         return
     x, heads, affines, norms, dots = branch.x, net.heads, net.affines, branch.norms, branch.dots
@@ -186,9 +185,9 @@ def norm_first_forward(structure, net, branch, lengths, slopes):
 
 @part(**FAST)
 def forward(structure, net, branch, lengths, wanted):
-    """Heads of every row without their constants, into branch.dots.
+    """Compute the heads of every row without their constants, into branch.dots.
 
-    wanted: a tuple as long as there are heads to compute, the actions' or all.
+    wanted: a tuple with as many elements as there are heads to compute, those of the actions or all.
     """
     below_forward(net.below, branch.observations, structure.features, lengths.first, lengths.second, branch.below, branch.x)
     x, norms, dots = branch.x, branch.norms, branch.dots
@@ -208,7 +207,7 @@ def forward(structure, net, branch, lengths, wanted):
 
 @part(**FAST)
 def predict(structure, net, branch):
-    """The predictor's scale and bias of each row, into branch.prediction."""
+    """Compute the predictor's scale and bias for each row, into branch.prediction."""
     scale, bias = branch.prediction
     k = structure.heads[0]
     for r in range(len(scale)):
@@ -219,7 +218,7 @@ def predict(structure, net, branch):
 
 @part(forceinline=True, **FAST)
 def taken_values(structure, net, branch, lengths, result):
-    """Q(s, a) of the taken actions as predicted, into result (batch,)."""
+    """Compute the predictor's output for Q(s, a) of the actions taken, into result (batch,)."""
     forward(structure, net, branch, lengths, lengths.heads)
     if structure.predictor:
         predict(structure, net, branch)

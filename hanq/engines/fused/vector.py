@@ -1,11 +1,11 @@
-"""Sixteen numbers at a time: a vector type for compiled loops that must not be left to chance.
+"""A vector type of sixteen numbers, for compiled loops whose vectorisation must not be left to chance.
 
-LLVM turns an array loop into vector instructions only where it can prove enough, and keeps sums
-in memory where it cannot. Here a loop says itself what stays in registers: `Vector` is one
-512-bit register of float32 (or two of 256 bits, or four of 128, as the processor has them).
+LLVM turns an array loop into vector instructions only if it can prove that this is allowed, and otherwise keeps sums in memory.
+With `Vector`, a loop states what stays in registers: it is one 512-bit register of float32, or two of 256 bits or four of 128,
+depending on the processor.
 
-Tuples of vectors have their length in their type, so loops over them are unrolled: `inputs` of
-three vectors compiles to other code than `inputs` of four, without branches.
+The length of a tuple of vectors is part of its type, so loops over it are unrolled: code for three inputs differs from code for
+four, without branches.
 """
 
 import operator
@@ -16,12 +16,12 @@ from numba.core import cgutils
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 LANES = 16
-# Reordering sums lets loops vectorise; NaN and infinity keep their meaning.
+# Reordering sums allows loops to be vectorised; NaN and infinity keep their meaning.
 FLAGS = ("reassoc", "contract", "nsz", "arcp")
 
 
 def padded(size):
-    """The size, rounded up to whole vectors."""
+    """Round a size up to whole vectors."""
     return -(-size // LANES) * LANES
 
 
@@ -41,7 +41,7 @@ class VectorModel(models.PrimitiveModel):
 
 
 def spread(builder, scalar):
-    """A scalar in every lane."""
+    """Copy a scalar to every lane."""
     pair = ir.Constant(ir.VectorType(scalar.type, LANES), ir.Undefined)
     first = builder.insert_element(pair, scalar, ir.Constant(ir.IntType(32), 0))
     return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
@@ -52,7 +52,7 @@ def multiply_add(builder, a, b, c):
 
 
 def pointer(context, builder, array_type, array, row, column):
-    """Address of array[row, column] of a contiguous array, or of the transpose of one, unchecked."""
+    """Return the address of array[row, column] in a contiguous array, or in the transpose of one, without bounds checks."""
     array = context.make_array(array_type)(context, builder, array)
     height, width = cgutils.unpack_tuple(builder, array.shape)
     if array_type.layout == "F":
@@ -145,7 +145,7 @@ def filled(typing, array, value):
 
 @intrinsic
 def at_least(typing, x, floor):
-    """max(x, floor) in every lane, and NaN of NaN; a floor of 0 is the ReLU."""
+    """Return max(x, floor) in every lane, and NaN for NaN. A floor of 0 makes this the ReLU."""
 
     def lower(context, builder, signature, values):
         least = spread(builder, context.cast(builder, values[1], floor, x.dtype))
@@ -156,7 +156,7 @@ def at_least(typing, x, floor):
 
 @intrinsic
 def gate(typing, x, gradient):
-    """What flows back through relu(x): gradient where x > 0 (or NaN), else 0."""
+    """Return the gradient of relu(x): `gradient` where x > 0 or NaN, otherwise 0."""
 
     def lower(context, builder, signature, values):
         zero = ir.Constant(values[0].type, None)
@@ -167,7 +167,7 @@ def gate(typing, x, gradient):
 
 @intrinsic
 def zeros(typing, array, like):
-    """As many vectors of 0 as `like` (a tuple) has elements; the array says of which type."""
+    """Return as many vectors of zeros as the tuple `like` has elements, of the array's type."""
     result = types.UniTuple(Vector(array.dtype), len(like))
 
     def lower(context, builder, signature, values):

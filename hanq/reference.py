@@ -1,7 +1,7 @@
-"""The paper in PyTorch: networks, losses, Adam, and the step that moves its own learning rate.
+"""The paper in PyTorch: networks, losses, Adam, and a gradient step that adapts its own learning rate.
 
-Every tensor has a leading axis over agents, which share nothing; any device, any float type.
-This is the specification that the fused engine is held to, and the code that the book shows.
+Every tensor has a leading axis over agents, which are independent of each other. All devices and float types are supported.
+This module is the specification with which the fused engine is compared, and the code on which the book is based.
 """
 
 from functools import partial
@@ -14,7 +14,7 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8  # Adam's defaults, for weights and l
 
 
 class Batch(NamedTuple):
-    """Transitions that the agents learn from in one step."""
+    """The transitions from which the agents learn in one step."""
 
     observations: torch.Tensor  # (agents, batch, obs_dim)
     actions: torch.Tensor  # (agents, batch)
@@ -24,9 +24,9 @@ class Batch(NamedTuple):
 
 
 class EvaluationBatch(NamedTuple):
-    """A `Batch` from which agents learn the value of a given policy instead of the best one.
+    """A `Batch` from which agents learn the value of a given policy instead of that of the best one.
 
-    This is fitted Q evaluation (Le et al., 2019): Q-learning with the policy's action in place of the maximum.
+    This is fitted Q evaluation (Le et al., 2019): Q-learning with the action of the policy in place of the maximum.
     """
 
     observations: torch.Tensor
@@ -38,17 +38,17 @@ class EvaluationBatch(NamedTuple):
 
 
 def linear(weights, layer, inputs):
-    """One linear layer an agent: (agents, batch, inputs) -> (agents, batch, outputs)."""
+    """Apply one linear layer per agent: (agents, batch, inputs) -> (agents, batch, outputs)."""
     bias = weights[f"{layer}.bias"][:, None]  # (agents, 1, outputs)
     outputs = torch.baddbmm(bias, inputs, weights[f"{layer}.weight"].mT)
-    return outputs.to(bias.dtype)  # under autocast the layer alone is in bfloat16, not the norms and losses that follow
+    return outputs.to(bias.dtype)  # under autocast only the layer is in bfloat16, not the norms and losses after it
 
 
 def torso(network, weights, observations):
-    """What the first hidden layer reads, (agents, batch, network.obs_dim).
+    """Return the inputs of the first hidden layer, (agents, batch, network.obs_dim).
 
-    observations: (agents, batch, obs_dim), passed on as they are where there are no convolutions;
-    else images of 0 to 255 in any type, (agents, batch, channels, height, width).
+    observations: (agents, batch, obs_dim), returned unchanged if there are no convolutions; otherwise images with values from 0
+    to 255 in any type, (agents, batch, channels, height, width).
     """
     if not network.convolutions:
         return observations
@@ -60,7 +60,7 @@ def torso(network, weights, observations):
 
 
 def hidden(network, weights, observations):
-    """The last hidden layer before its ReLU: (agents, batch, features)."""
+    """Return the last hidden layer before its ReLU: (agents, batch, features)."""
     before_relu = linear(weights, "hidden_0", torso(network, weights, observations))
     if network.algorithm.hidden_layers == 2:
         before_relu = linear(weights, "hidden_1", relu(before_relu))
@@ -68,7 +68,7 @@ def hidden(network, weights, observations):
 
 
 def features(network, weights, before_relu, path):
-    """ReLU and the normalisation of one path, "main" or "predictor" (section 10)."""
+    """Apply the ReLU and the normalisation of one path, "main" or "predictor" (section 10)."""
 
     def norm(x):
         kind = getattr(network.algorithm, f"{path}_norm")
@@ -83,16 +83,16 @@ def features(network, weights, before_relu, path):
 
 
 def q_values(network, weights, before_relu):
-    """Q(s, a) of every action: (agents, batch, actions)."""
+    """Return Q(s, a) of every action: (agents, batch, actions)."""
     return linear(weights, "head", features(network, weights, before_relu, "main"))
 
 
 def predictor(network, weights, before_relu):
-    """The asymmetric predictor's scale and bias for each state, both (agents, batch, 1).
+    """Return the scale and bias of the asymmetric predictor for each state, both (agents, batch, 1).
 
-    Direct: two learned numbers (SSAQ has one). Meta: a linear layer on the hidden features
-    before the main normalisation, so the predictor depends on the state (section 3.4). Detached,
-    it learns without shaping those features, in every gradient, the hyperobjective's included.
+    A direct predictor consists of two learned numbers (SSAQ has one). A metapredictor is a linear layer on the hidden features
+    before the main normalisation, so that scale and bias depend on the state (section 3.4). If it is detached, no gradient,
+    including that of the hyperobjective, flows from it into these features.
     """
     algorithm = network.algorithm
     if algorithm.predictor == "meta":
@@ -105,7 +105,7 @@ def predictor(network, weights, before_relu):
 
 
 def predicted(network, weights, before_relu, q):
-    """What the predictor makes of Q: scale * Q + bias; Q itself without a predictor."""
+    """Apply the predictor to Q: scale * Q + bias, or Q itself without a predictor."""
     if network.algorithm.predictor == "none":
         return q
     scale, bias = predictor(network, weights, before_relu)
@@ -113,10 +113,10 @@ def predicted(network, weights, before_relu, q):
 
 
 def losses(network, params, target_params, batch, discount):
-    """Mean squared Bellman error of each agent, (agents,), with the predictor on Q(s, a) only.
+    """Return the mean squared Bellman error of each agent, (agents,), with the predictor on Q(s, a) only.
 
-    Differentiated in `params` alone it gives the semi-gradient, for `target_params` are then a
-    constant; with the same tensor in both places, the residual gradient (section 12).
+    Its derivative with respect to `params` alone is the semi-gradient, with `target_params` as a constant. With the same tensor
+    for both arguments, its derivative is the residual gradient (section 12).
     params, target_params: (agents, network.size). discount: (agents,).
     """
     weights, target_weights = network.views(params), network.views(target_params)
@@ -138,18 +138,18 @@ def losses(network, params, target_params, batch, discount):
 
 
 def gradient(losses_of, params):
-    """Each agent's gradient of its own loss, (agents, parameters): agents are summed, not averaged."""
+    """Return each agent's gradient of its own loss, (agents, parameters); losses are summed over agents, not averaged."""
     params = params.detach().requires_grad_()
     return torch.autograd.grad(losses_of(params).sum(), params)[0]
 
 
 def inner(a, b):
-    """Inner product of each agent's vectors: (agents,)."""
+    """Return the inner product of each agent's vectors: (agents,)."""
     return (a * b).sum(-1)
 
 
 def adam_direction(first_moment, second_moment, gradient, count, beta_2=BETA_2):
-    """Adam's direction for step `count` (from 1) and both new moments (Kingma and Ba, 2014)."""
+    """Return Adam's direction for step `count`, from 1, and both new moments (Kingma and Ba, 2014)."""
     first_moment = BETA_1 * first_moment + (1 - BETA_1) * gradient
     second_moment = beta_2 * second_moment + (1 - beta_2) * gradient.square()
     mean = first_moment / (1 - BETA_1**count)
@@ -158,7 +158,7 @@ def adam_direction(first_moment, second_moment, gradient, count, beta_2=BETA_2):
 
 
 def objective_gradient(network, agents, state, batch):
-    """Gradient of the hyperobjective at the present weights, (agents, parameters).
+    """Return the gradient of the hyperobjective at the present weights, (agents, parameters).
 
     The semi-gradient bootstraps from the present target network, as a constant.
     """
@@ -173,10 +173,9 @@ def objective_gradient(network, agents, state, batch):
 def hyper_step(network, agents, state, batch):
     """Move every learning rate against its hypergradient, Eqs. (5) and (7).
 
-    Adam acts on log(learning rate): the paper's raw form blows up at hyper_lr = 0.1. The form
-    "raw" is nevertheless the paper's, and may go below 0; "square" acts on a with rate = a**2.
-    Adam counts the steps of the weights that there has been a direction of: from 1 at the first
-    gradient step where the rate moves last, at the second where it moves first.
+    Adam acts on log(learning rate), because the paper's own form diverges at hyper_lr = 0.1. That form is available as "raw",
+    and may make rates negative; "square" acts on a, where the rate is a**2. Adam counts the directions of the weights so far:
+    from 1 at the first gradient step if the rate moves last, or at the second if it moves first.
     """
     algorithm, rate = network.algorithm, state.learning_rate
     slope = -inner(objective_gradient(network, agents, state, batch), state.direction)  # Eq. (7), (agents,)
@@ -192,7 +191,7 @@ def hyper_step(network, agents, state, batch):
         moved = rate * torch.exp(change)  # Eq. (5)
     elif algorithm.rate_form == "raw":
         moved = rate + change
-    else:  # the state holds a's square alone: where a becomes negative, go on with -a
+    else:  # the state only holds the square of a: if a becomes negative, continue with -a
         a = rate.sqrt() + change
         moved, first = a.square(), torch.where(a < 0, -first, first)
     learning_rate = torch.where(agents.hyper_lr > 0, moved, rate)
@@ -200,11 +199,11 @@ def hyper_step(network, agents, state, batch):
 
 
 def follow(target_params, target_rest, params, target_rate):
-    """The target network's step, (1 - beta) * target + beta * params, Eq. (2), and what rounding leaves out of it.
+    """Move the target network to (1 - beta) * target + beta * params, Eq. (2). Returns it, and what rounding leaves out of it.
 
-    The target network really is at target_params + target_rest: with beta = 1e-6 its step is shorter than the distance
-    between two float32 numbers, so what the sum cannot hold waits for the next one (Kahan, 1965). With beta = 1 the
-    target is the parameters.
+    The exact target network is target_params + target_rest. With beta = 1e-6 its steps are shorter than the distance between
+    two float32 numbers, so that what the sum cannot hold is kept for the next step (Kahan, 1965). With beta = 1 the target
+    equals the parameters.
     """
     change = target_rate * (params - target_params - target_rest) + target_rest
     followed = target_params + change
@@ -214,7 +213,7 @@ def follow(target_params, target_rest, params, target_rate):
 
 
 def weight_step(network, agents, state, batch):
-    """Move the weights along the semi-gradient, Eq. (6), and the target network after them, Eq. (2)."""
+    """Move the weights along the semi-gradient, Eq. (6), and then the target network, Eq. (2)."""
     params, count = state.params, state.gradient_step + 1
     semi = gradient(lambda theta: losses(network, theta, state.target_params, batch, agents.discount), params)
     penalised = semi + agents.weight_decay[:, None] * params
@@ -233,11 +232,11 @@ def weight_step(network, agents, state, batch):
 
 
 def step(network, agents, state, batch, hypergradients):
-    """One gradient step of every agent; hypergradients: whether any agent's hyper_lr is above 0.
+    """Take one gradient step of every agent. hypergradients: whether the hyper_lr of any agent is above 0.
 
-    The rate moves first, by the new minibatch's gradient along the last direction, except at the
-    first step, which has none: Eqs. (5) and (6). Or last, by the gradient of the same minibatch
-    at the new weights along the direction just taken: Algorithm 2.
+    Either the learning rate moves first, by the gradient of the new minibatch along the last direction, except at the first
+    step, which has no last direction: Eqs. (5) and (6). Or it moves last, by the gradient of the same minibatch at the new
+    weights along the direction just taken: Algorithm 2.
     """
     if network.algorithm.rate_first and state.gradient_step == 0:
         hypergradients = False
@@ -245,7 +244,7 @@ def step(network, agents, state, batch, hypergradients):
 
 
 def later_step(network, agents, state, batch, hypergradients):
-    """A gradient step after the first; nothing in it depends on what is in the tensors."""
+    """Take a gradient step after the first. Its operations do not depend on the values in the tensors."""
     rate_first = network.algorithm.rate_first
     if hypergradients and rate_first:
         state = hyper_step(network, agents, state, batch)

@@ -1,4 +1,4 @@
-"""A population of agents: what distinguishes them, and the state that training changes."""
+"""A population of agents: what distinguishes them, and the state that changes during training."""
 
 from typing import NamedTuple
 
@@ -6,11 +6,11 @@ import numpy as np
 
 
 class Agents(NamedTuple):
-    """What distinguishes the agents: vectors of length agents, constant throughout a run."""
+    """What distinguishes the agents: arrays of shape (agents,), constant during a run."""
 
     seeds: np.ndarray
     datasets: np.ndarray
-    """Index of the dataset that each learns from."""
+    """Index of the dataset from which each agent learns."""
     learning_rate: np.ndarray  # alpha, at the start
     hyper_lr: np.ndarray  # kappa
     target_rate: np.ndarray  # beta
@@ -25,11 +25,11 @@ class State(NamedTuple):
     params: np.ndarray  # theta and omega
     target_params: np.ndarray  # theta bar
     target_rest: np.ndarray
-    """What its precision leaves out of target_params, or a small target rate would not move them."""
+    """The part of the target network that the precision of target_params cannot hold, for very small target rates."""
     first_moment: np.ndarray
     second_moment: np.ndarray
     direction: np.ndarray
-    """Adam's last direction: the last step was -learning_rate * direction."""
+    """Adam's last direction; the last step was -learning_rate * direction."""
     learning_rate: np.ndarray  # alpha
     hyper_first_moment: np.ndarray
     hyper_second_moment: np.ndarray

@@ -1,4 +1,4 @@
-"""What the paper leaves open, each choice at its default; only the experiments of *What the paper leaves open* vary them."""
+"""Choices that the paper leaves open, which only the experiments of the chapter *What the paper leaves open* vary."""
 
 from dataclasses import dataclass
 from math import inf
@@ -14,17 +14,17 @@ RANGES = {"hyper_beta_2": (0.0, 1.0), "hyper_second_moment": (0.0, inf)}  # at l
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class OpenChoices:
-    """Fields of every `Algorithm` that the paper does not name; leave them as they are unless they are what you study."""
+    """Fields of every `Algorithm` that the paper does not specify. Keep the defaults unless you study them."""
 
     detached_predictor: bool = False
-    """Whether the metapredictor reads its features with the gradient stopped, not shaping the hidden layer."""
+    """Whether the gradient of the metapredictor is kept from reaching the hidden layer."""
     norm_affine: bool = True
-    """Whether every LayerNorm learns a gain and an offset."""
+    """Whether LayerNorm learns a gain and an offset."""
     rate_first: bool = True
     """Whether the learning rate moves before the weights, Eqs. (5) and (6), or after, as Algorithm 2 prints."""
     rate_form: str = "log"
-    """What Adam moves for the learning rate: its `log`, itself (`raw`), or the number it is the `square` of."""
+    """What Adam moves: the `log` of the learning rate, the rate itself (`raw`), or the number of which it is the `square`."""
     hyper_beta_2: float = 0.999
-    """Decay of the second moment of the learning rate's Adam."""
+    """Decay rate of the second moment in the Adam of the learning rate."""
     hyper_second_moment: float = 0.0
-    """What that second moment is before the first step; its bias is corrected as if it were 0."""
+    """Initial value of that second moment; bias correction treats it as 0."""

@@ -1,7 +1,7 @@
 """The structure of a deep Q-learner, as a value.
 
-Every row of the paper's tables is an `Algorithm`; a variant is
-`dataclasses.replace(HANQ, predictor_norm="none")`, never a subclass.
+Every row of the paper's tables is an `Algorithm`. A variant is `dataclasses.replace(HANQ, predictor_norm="none")`, never a
+subclass.
 """
 
 from dataclasses import asdict, dataclass, fields, replace
@@ -33,28 +33,28 @@ UNUSED = {
 class Algorithm(OpenChoices):
     """The structure of one member of the HANQ family (paper, sections 3 and 4).
 
-    Numbers such as the learning rate belong to `hanq.train`: they may vary across a
-    population, structure may not. Hypergradients are on wherever `hyper_lr > 0`.
+    Numbers such as the learning rate are arguments of `hanq.train`, because they may vary within a population, whereas the
+    structure may not. Hypergradients are used wherever `hyper_lr > 0`.
 
-    Raises ValueError for a value outside the allowed ones.
+    Raises ValueError for a value that is not allowed.
     """
 
     predictor: str = "none"
     """`none` (DQN), `direct` (learned numbers, as in SSAQ) or `meta` (a linear layer)."""
     positive_scale: bool = True
-    """Whether the predictor's scale is the exponential of what is learned."""
+    """Whether the predictor's scale is the exponential of the learned number."""
     predictor_bias: bool = True
     """Whether the predictor adds a learned bias after scaling."""
     symmetric: bool = False
-    """Whether the predictor is applied to Q(s', a') as well ("symmetrized")."""
+    """Whether the predictor is applied to Q(s', a') too ("symmetrized")."""
     main_norm: str = "none"
-    """Normalisation of the features that the Q-values are read from."""
+    """Normalisation of the features from which the Q-values are computed."""
     predictor_norm: str = "none"
-    """Normalisation of the features that the metapredictor reads."""
+    """Normalisation of the features from which the metapredictor's outputs are computed."""
     norm_first: bool = False
-    """Whether both normalisations stand before the ReLU instead of after it."""
+    """Whether both normalisations come before the ReLU instead of after it."""
     hyperobjective: str = "residual"
-    """The loss whose slope moves the learning rate: `residual` or `semi` (section 12)."""
+    """The loss whose derivative adapts the learning rate: `residual` or `semi` (section 12)."""
     hidden_layers: int = 1
     """One hidden layer ("two-layer networks"), or two (Table 6)."""
     hidden_features: int = 128
@@ -80,7 +80,7 @@ class Algorithm(OpenChoices):
             )
 
     def canonical(self) -> dict[str, Any]:
-        """The algorithm as a dict of its fields, with fields that have no effect set to their defaults."""
+        """Return the fields as a dict, with fields that have no effect set to their defaults."""
         values = asdict(self)
         unused = list(UNUSED[self.predictor])
         norms = [self.main_norm] + [self.predictor_norm] * ("predictor_norm" not in unused)
@@ -91,15 +91,15 @@ class Algorithm(OpenChoices):
         return values
 
     def essential(self) -> dict[str, Any]:
-        """`canonical` without the fields at their defaults, so that adding fields later does not change it."""
+        """Return `canonical` without the fields at their defaults, so that adding fields later does not change it."""
         values = self.canonical()
         return {field.name: values[field.name] for field in fields(self) if values[field.name] != field.default}
 
     @classmethod
     def stored(cls, values: dict[str, Any], path: str | PathLike) -> Self:
-        """The algorithm recorded in a file; fields added since the file was written take their defaults.
+        """Return the algorithm recorded in a file. Fields added since the file was written take their defaults.
 
-        Raises ValueError naming the file, and the field or value that is not known here.
+        Raises ValueError naming the file and a field or value that is unknown.
         """
         unknown = sorted(set(values) - {field.name for field in fields(cls)})
         try:

@@ -1,4 +1,4 @@
-"""An algorithm's networks: which parameters there are, and where each is stored."""
+"""The networks of an algorithm: their parameters, and how these are stored in one vector."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from hanq.algorithm.family import Algorithm
 
-NORM_EPSILON = {"layer": 1e-5, "l2": 1e-12}  # what keeps a norm from dividing by 0; PyTorch's defaults
+NORM_EPSILON = {"layer": 1e-5, "l2": 1e-12}  # PyTorch's defaults
 
 
 class Convolution(NamedTuple):
@@ -21,24 +21,24 @@ class Convolution(NamedTuple):
 
 @dataclass(frozen=True)
 class Network:
-    """An algorithm's networks for one problem: which parameters there are, and where each is stored.
+    """The networks of an algorithm for one problem: their parameters, and how these are stored.
 
-    All of an agent's parameters are kept in one vector, so that optimisers and target networks are
-    arithmetic on vectors. `params` is (..., size) wherever it appears.
+    All parameters of an agent form one vector, so that optimisers and target networks are arithmetic on vectors. Everywhere,
+    `params` has the shape (..., size).
     """
 
     algorithm: Algorithm
     obs_dim: int
-    """What the hidden layer reads: the observation's numbers, or what the convolutions make of it."""
+    """The number of inputs of the hidden layer: of the observation, or of the output of the convolutions."""
     actions: int
     convolutions: tuple[Convolution, ...] = ()
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every parameter, in the order in which `params` stores them.
+        """The name and shape of every parameter, in the order of `params`.
 
-        Weights are (outputs, inputs), as in torch.nn.Linear, or as in Conv2d. The main network comes first,
-        so that algorithms that share it start from the same one for the same seed.
+        Weights are (outputs, inputs), as in torch.nn.Linear, or as in Conv2d. The main network comes first, so that algorithms
+        with the same main network start from the same weights for the same seed.
         """
         algorithm, width = self.algorithm, self.algorithm.hidden_features
         shapes: dict[str, tuple[int, ...]] = {}
@@ -61,11 +61,11 @@ class Network:
 
     @cached_property
     def size(self) -> int:
-        """Number of parameters of one agent."""
+        """The number of parameters of one agent."""
         return sum(prod(shape) for shape in self.shapes.values())
 
     def views(self, params: Any) -> dict[str, Any]:
-        """Each parameter by name as a view of `params`: (..., size) -> {name: (..., *shape)}."""
+        """Return each parameter by name as a view of `params`: (..., size) -> {name: (..., *shape)}."""
         views, start = {}, 0
         for name, shape in self.shapes.items():
             stop = start + prod(shape)

@@ -1,4 +1,4 @@
-"""Checks of the user's arguments: numbers, counts, seeds and arrays. Every error names the argument, its value and what is allowed."""
+"""Checks a user's arguments: numbers, counts, seeds and arrays. Every error names the argument, its value and what is allowed."""
 
 import sys
 import warnings
@@ -10,13 +10,13 @@ import torch
 
 LARGEST_SEED = int(np.iinfo(np.int64).max)
 LONGEST = 200  # characters of a value in a message
-PLAIN = {bool, int, float, np.float64, np.float32, np.int64}  # what a list may hold that need not be looked at
-EXACT = 2**24, 2**53  # up to here float32 and float64 hold every whole number
-ONES_OWN = (torch.float16, torch.float32, torch.float64)  # floats that NumPy has too
+PLAIN = {bool, int, float, np.float64, np.float32, np.int64}  # types in a list that need no conversion
+EXACT = 2**24, 2**53  # float32 and float64 hold every integer up to these
+ONES_OWN = (torch.float16, torch.float32, torch.float64)  # float types that NumPy has too
 
 
 def shown(value):
-    """A value as one line of text for a message; the middle of a long one is left out."""
+    """Format a value as one line for a message, without its middle if it is long."""
     if isinstance(value, int) and value.bit_length() > 4 * LONGEST:  # Python writes out no more than 4,300 digits
         return f"an integer of {value.bit_length()} bits"
     if isinstance(value, list | tuple | set | frozenset | dict) and len(value) > LONGEST:
@@ -30,7 +30,7 @@ def shown(value):
 
 
 def warn(message):
-    """Warn at the line of the user that called the package, however deep within it this is."""
+    """Warn at the line of user code that called the package, however deep the call stack."""
     level, frame = 1, sys._getframe()
     while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in ("hanq", "contextlib"):
         level, frame = level + 1, frame.f_back
@@ -38,7 +38,7 @@ def warn(message):
 
 
 def number(value):
-    """A real number as an int, Fraction or float, also out of NumPy, torch or xarray; None where it is none, and for bool."""
+    """Convert a real number, also one of NumPy, torch or xarray, to an int, Fraction or float; None for bool and anything else."""
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item") and not isinstance(value, np.ma.MaskedArray):
         try:
             value = value.item()
@@ -50,7 +50,7 @@ def number(value):
 
 
 def positive_integer(name, value, below=2**63):
-    """The value as an int; ValueError names one that is no whole number of at least 1."""
+    """Convert a value to an int. Raises ValueError unless it is an integer of at least 1."""
     found = number(value)
     if found is None or not 1 <= found < below or found != int(found):
         raise ValueError(f"{name}={shown(value)} is not allowed: use an integer of at least 1 and below {below}")
@@ -58,7 +58,7 @@ def positive_integer(name, value, below=2**63):
 
 
 def check_seeds(seeds, count=None):
-    """The seeds, one or several, as (seeds,) int64; ValueError where they are not `count` distinct ones."""
+    """Convert one or several seeds to (seeds,) int64. Raises ValueError unless they are `count` distinct ones."""
     allowed = f"use distinct integers from 0 to {LARGEST_SEED}"
     single = isinstance(seeds, str | bytes) or not np.iterable(seeds)
     given = [seeds] if single else seeds if hasattr(seeds, "__array__") else list(seeds)
@@ -76,9 +76,9 @@ def check_seeds(seeds, count=None):
 
 
 def array(name, value):
-    """A user's numbers as a NumPy array of bool, integers or floats; ValueError names what is none, masked or missing.
+    """Convert a user's numbers to a NumPy array of bool, integers or floats. Raises ValueError for other, masked or missing values.
 
-    Tensors may be on any device, need gradients and be of any float type; objects may be numbers.
+    Tensors may be on any device, require gradients and have any float type. Object arrays may hold numbers.
     """
     value = unwrapped(name, value)
     try:
@@ -93,7 +93,7 @@ def array(name, value):
 
 
 def unwrapped(name, value, index=()):
-    """The value with each tensor and masked array in it as an array; index: where in the user's lists it lies."""
+    """Convert each tensor and masked array in a value to an array. index: its position in the user's nested lists."""
     if isinstance(value, torch.Tensor):
         return of_tensor(name, value)
     if isinstance(value, np.ma.MaskedArray):
@@ -108,7 +108,7 @@ def unwrapped(name, value, index=()):
 
 
 def of_tensor(name, tensor):
-    """A tensor's numbers on the CPU; what is narrower than NumPy's floats becomes float32."""
+    """Copy a tensor to a NumPy array; float types that NumPy lacks become float32."""
     try:
         if tensor.is_floating_point() and tensor.dtype not in ONES_OWN:
             tensor = tensor.float()
@@ -118,7 +118,7 @@ def of_tensor(name, tensor):
 
 
 def of_objects(name, objects):
-    """An array of Python's objects as one of numbers."""
+    """Convert an array of Python objects to an array of numbers."""
     values = []
     for where, one in np.ndenumerate(objects):
         found = int(one) if isinstance(one, bool | np.bool_) else number(one)
@@ -132,10 +132,10 @@ def of_objects(name, objects):
 
 
 def lost_digits(name, values):
-    """A whole number among the values (..., columns) that float32 rounds, or None where there is none.
+    """Return an integer among the values, (..., columns), that float32 rounds, or None if there is none.
 
-    ValueError where two numbers of one column become the same. What is float32 already was rounded knowingly; and
-    fractions, or floats so large that all of them are whole, are measurements.
+    Raises ValueError if two integers in one column become equal. Values that are float32 already have been rounded knowingly,
+    and columns with fractions, or with floats so large that all of them are integers, are taken for measurements.
     """
     if values.dtype.kind == "b" or values.dtype.itemsize <= 2 or values.dtype == np.float32:
         return None

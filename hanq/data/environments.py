@@ -1,8 +1,8 @@
 """The built-in environments: sizes, score ranges, compiled dynamics, and their counterparts in Gymnasium.
 
-The dynamics are Gymnasium's classic-control equations, compiled so that a whole population can
-be evaluated inside training; tests hold each equal to Gymnasium from transplanted states.
-A state is a float64 array of 4 numbers, of which Pendulum uses the first two.
+The dynamics are the equations of Gymnasium's classic control, compiled so that a whole population can be evaluated during
+training; tests compare each with Gymnasium, starting from the same states. A state is a float64 array of 4 numbers, of which
+Pendulum uses the first two.
 """
 
 from dataclasses import dataclass
@@ -31,20 +31,20 @@ class Environment:
     obs_dim: int
     actions: int
     horizon: int
-    """Steps after which an evaluation episode is cut off."""
+    """The number of steps after which an episode of evaluation is cut off."""
     low_return: float
-    """Return of a score of 0."""
+    """The return that corresponds to a score of 0."""
     high_return: float
-    """Return of a score of 100."""
+    """The return that corresponds to a score of 100."""
     dataset_size: int
     """Transitions in one of the paper's offline datasets (section 11)."""
 
     def score(self, return_):
-        """Normalised return, 0 at `low_return` and 100 at `high_return` (section 11.1)."""
+        """Normalise a return to a score of 0 at `low_return` and 100 at `high_return` (section 11.1)."""
         return 100 * (return_ - self.low_return) / (self.high_return - self.low_return)
 
     def make(self, episode_length=None):
-        """The environment as Gymnasium has it, with discrete actions; raises as gymnasium.make does."""
+        """Make the environment in Gymnasium, with discrete actions. Raises the errors of gymnasium.make."""
         twin = gymnasium.make(self.gymnasium_id, max_episode_steps=episode_length or self.horizon)
         if self.code != PENDULUM:
             return twin
@@ -65,14 +65,14 @@ ENVIRONMENTS = {
 
 
 def find(name):
-    """The environment of that name; ValueError names the known ones."""
+    """Return a built-in environment by name. Raises ValueError naming the known ones."""
     if not isinstance(name, str) or name not in ENVIRONMENTS:
         raise ValueError(f"environment={shown(name)} is unknown: use one of {tuple(ENVIRONMENTS)}")
     return ENVIRONMENTS[name]
 
 
 def speed(name, value):
-    """A pendulum's angular speed as a float, radians a second; ValueError names one that is not allowed."""
+    """Convert the angular speed of a pendulum, in radians per second, to a float. Raises ValueError if it is not allowed."""
     found = number(value)
     if found is None or not 0 <= found <= PENDULUM_MAX_SPEED:
         raise ValueError(f"{name}={shown(value)} is out of range: use a number from 0 to {PENDULUM_MAX_SPEED:g}")
@@ -81,9 +81,9 @@ def speed(name, value):
 
 @njit(cache=True)
 def reset(code, state, seed, gradient_step, episode, velocity=1.0):
-    """Draw an evaluation start into `state`, distributed as Gymnasium's own reset.
+    """Draw a start for evaluation into `state`, distributed as in Gymnasium's reset.
 
-    velocity: Pendulum's is drawn from -velocity to velocity, radians a second; 1 is Gymnasium's.
+    velocity: Pendulum's initial velocity is drawn from [-velocity, velocity], in radians per second. Gymnasium uses 1.
     """
     for i in range(4):
         bits = random_bits(seed, EVALUATION, gradient_step, 4 * episode + i)
@@ -99,7 +99,7 @@ def reset(code, state, seed, gradient_step, episode, velocity=1.0):
 
 @njit(cache=True)
 def observe(code, state, observation):
-    """Write what the agent sees of `state` into `observation` (obs_dim,) float32."""
+    """Write the observation of `state` into `observation`, (obs_dim,) float32."""
     if code == PENDULUM:
         observation[0], observation[1], observation[2] = cos(state[0]), sin(state[0]), state[1]
     elif code == ACROBOT:
@@ -113,7 +113,7 @@ def observe(code, state, observation):
 
 @njit(cache=True)
 def step(code, state, action):
-    """Advance `state` in place by one action; returns (reward, terminated)."""
+    """Advance `state` in place by one action, and return (reward, terminated)."""
     if code == PENDULUM:
         return pendulum_step(state, action), False
     if code == ACROBOT:
@@ -135,7 +135,7 @@ def pendulum_step(state, action):
 
 @part()
 def acrobot_derivative(angle_1, angle_2, velocity_1, velocity_2, torque):
-    """Accelerations of both joints; every mass, length and inertia is 1, centres at 0.5."""
+    """Return the accelerations of both joints. Every mass, length and inertia is 1; centres of mass are at 0.5."""
     d_1 = 0.25 + (1.0 + 0.25 + cos(angle_2)) + 2.0
     d_2 = 0.25 + 0.5 * cos(angle_2) + 1.0
     phi_2 = 0.5 * 9.8 * cos(angle_1 + angle_2 - pi / 2)
@@ -147,7 +147,7 @@ def acrobot_derivative(angle_1, angle_2, velocity_1, velocity_2, torque):
 
 @part()
 def acrobot_rk4(state, torque, dt):
-    """One classic Runge-Kutta step of length `dt`, in place."""
+    """Take one classic Runge-Kutta step of length `dt`, in place."""
     a, b, c, d = state[0], state[1], state[2], state[3]
     k_a, k_b, k_c, k_d = 0.0, 0.0, 0.0, 0.0
     for reach, weight in ((0.0, 1.0), (dt / 2, 2.0), (dt / 2, 2.0), (dt, 1.0)):

@@ -1,4 +1,4 @@
-"""Unfinished training in one file, so that a killed run goes on as if nothing had happened."""
+"""Stores unfinished training in one file, so that a killed run continues as if nothing had happened."""
 
 import json
 from hashlib import sha256
@@ -25,10 +25,9 @@ def save(path, state, history, wall_seconds, fingerprint):
 
 
 def save_file(arrays, path, metadata):
-    """Write arrays and texts in the safetensors format: a header that says where each array lies, then the arrays.
+    """Write arrays and strings in the safetensors format: a header with the position of each array, then the arrays.
 
-    safetensors' own `save_file` goes through a file `.tmp...` that stays behind where it is killed, and its `save` copies
-    everything twice.
+    The `save_file` of safetensors leaves a file `.tmp...` behind if it is killed, and its `save` copies everything twice.
     """
     header, start = {"__metadata__": metadata}, 0
     for name, values in arrays.items():
@@ -44,9 +43,9 @@ def save_file(arrays, path, metadata):
 
 
 def load(path, fingerprint):
-    """(state, history, wall_seconds) as saved; with an empty fingerprint, of whichever run it is.
+    """Load (state, history, wall_seconds). An empty fingerprint accepts any run.
 
-    Raises ValueError for a damaged file, or one of another run, naming what differs.
+    Raises ValueError if the file is damaged, or belongs to another run, naming what differs.
     """
     try:
         with safe_open(path, framework="numpy") as file:
@@ -67,7 +66,7 @@ def load(path, fingerprint):
 
 
 def reached(path):
-    """The gradient step that a checkpoint is at; ValueError names what is none."""
+    """Return the gradient step of a checkpoint. Raises ValueError if the file is not a checkpoint."""
     try:
         with safe_open(path, framework="numpy") as file:
             return json.loads(file.metadata()["gradient_step"])
@@ -76,7 +75,7 @@ def reached(path):
 
 
 def digest(arrays, texts):
-    """SHA-256 of everything in a file: arrays by name, and texts."""
+    """Return the SHA-256 of everything in a file: arrays by name, and strings."""
     found = sha256(json.dumps(texts, sort_keys=True).encode())
     for name, values in sorted(arrays.items()):
         found.update(f"{name} {values.dtype} {values.shape}".encode())

@@ -1,7 +1,7 @@
-"""How good a population is now: greedy returns, squared Bellman error and predictor scale.
+"""Evaluates a population: returns of greedy episodes, squared Bellman error and the predictor's scale.
 
-Compiled, one agent at a time per thread, so that evaluating costs little beside training.
-Actions are greedy on Q(s, a), never on the predictor's output.
+The code is compiled and runs one agent at a time on each thread, so that evaluation costs little compared with training.
+Actions are greedy with respect to Q(s, a), never to the predictor's output.
 """
 
 from threading import Event
@@ -16,15 +16,15 @@ from hanq.engines.forward import greedy, hidden, highest, layout, predictor_scal
 from hanq.engines.sources import VERSION
 from hanq.engines.threads import each
 
-EPISODES, TRANSITIONS = 10, 10_000  # how many are evaluated between two looks at whether to go on
+EPISODES, TRANSITIONS = 10, 10_000  # how many are evaluated before checking for Ctrl-C
 
 
 def compiled(version):
-    """(add_returns, add_errors, choose); their cache on disk belongs to one version of the sources."""
+    """Return (add_returns, add_errors, choose), whose cache on disk belongs to one version of the sources."""
 
     @entry_point()
     def add_returns(total, layout, weights, params, code, seed, gradient_step, first, last, horizon, velocity):
-        """The total and the returns of these greedy episodes."""
+        """Add the returns of these greedy episodes to the total."""
         _ = version
         before_relu, scratch = np.empty(layout.features, np.float32), np.empty(layout.features, np.float32)
         observation, q = np.empty(layout.obs_dim, np.float32), np.empty(layout.actions, np.float32)
@@ -57,7 +57,7 @@ def compiled(version):
         next_observations,
         terminated,
     ):
-        """The totals and the squared Bellman errors and scales of these transitions."""
+        """Add the squared Bellman errors and scales of these transitions to the totals."""
         _ = version
         before_relu, scratch = np.empty(layout.features, np.float32), np.empty(layout.features, np.float32)
         q = np.empty(layout.actions, np.float32)
@@ -73,7 +73,7 @@ def compiled(version):
 
     @entry_point()
     def choose(layout, weights, params, observation):
-        """The greedy action for one observation (obs_dim,)."""
+        """Return the greedy action for one observation, (obs_dim,)."""
         _ = version
         before_relu, scratch = np.empty(layout.features, np.float32), np.empty(layout.features, np.float32)
         q = np.empty(layout.actions, np.float32)
@@ -88,7 +88,7 @@ add_returns, add_errors, choose = compiled(VERSION)
 
 
 def parts(count, size, stopped):
-    """(first, last) of each part of a count, until an Event says to stop."""
+    """Yield (first, last) for each part of a count, until an Event is set."""
     for first in range(0, count, size):
         if stopped is not None and stopped.is_set():
             return
@@ -96,7 +96,7 @@ def parts(count, size, stopped):
 
 
 def mean_return(layout, params, code, seed, gradient_step, episodes, horizon, velocity=1.0, stopped=None):
-    """Mean return of greedy episodes; their starts are a function of the seed and the step."""
+    """Return the mean return of greedy episodes, whose starts are a function of the seed and the step."""
     total, weights = 0.0, weights_of(layout, params)
     for first, last in parts(episodes, EPISODES, stopped):
         total = add_returns(total, layout, weights, params, code, seed, gradient_step, first, last, horizon, velocity)
@@ -104,7 +104,7 @@ def mean_return(layout, params, code, seed, gradient_step, episodes, horizon, ve
 
 
 def bellman_error(layout, params, discount, *transitions, stopped=None):
-    """Mean squared Bellman error without the predictor, and mean scale, over one dataset.
+    """Return the mean squared Bellman error without the predictor, and the mean scale, over one dataset.
 
     transitions: observations, actions, rewards, next_observations and terminated, each (size, ...).
     """
@@ -115,11 +115,11 @@ def bellman_error(layout, params, discount, *transitions, stopped=None):
 
 
 def evaluate(network, agents, dataset, state, episodes, velocity=1.0):
-    """Mean return, msbe and scale of every agent, each (agents,) float64.
+    """Return the mean return, msbe and scale of every agent, each (agents,) float64.
 
-    episodes: how many to average over, from starts that depend on the agent's seed and the
-    gradient step alone; velocity: as `environments.reset` has it. Without an environment
-    returns are NaN; in one that is not hanq's own they are played as `simulation` does.
+    episodes: how many to average over; their starts depend only on the agent's seed and the gradient step. velocity: see
+    `environments.reset`. Without an environment, returns are NaN. Environments without compiled dynamics are played by
+    `simulation`.
     """
     network, parameters = with_affine(network, state.params)
     where = layout(network)
@@ -149,7 +149,7 @@ def evaluate(network, agents, dataset, state, episodes, velocity=1.0):
 
     try:
         results = np.array(each(one, len(state.params), numba.config.NUMBA_NUM_THREADS))
-    except BaseException:  # Ctrl-C, say: let nobody go on in the background
+    except BaseException:  # for example Ctrl-C: no thread may continue in the background
         stopped.set()
         raise
     if dataset.environment is not None and environment is None:

@@ -1,6 +1,6 @@
-"""One agent's networks on one observation, compiled: what acting and evaluating need.
+"""The compiled networks of one agent for one observation, for acting and evaluating.
 
-The same functions as in `reference`, without agents or batch; tests hold them equal.
+These are the functions of `reference` without agents and batches; tests compare the two.
 """
 
 from dataclasses import replace
@@ -14,12 +14,12 @@ from hanq.data.compiling import part
 from hanq.engines.fused.vector import FLAGS
 
 FAST = set(FLAGS)
-NORMS, PREDICTORS = CHOICES["main_norm"], CHOICES["predictor"]  # their places are the layout's integers
+NORMS, PREDICTORS = CHOICES["main_norm"], CHOICES["predictor"]  # a layout stores positions in these
 LAYER, L2 = np.float32(NORM_EPSILON["layer"]), np.float32(NORM_EPSILON["l2"])
 
 
 class Layout(NamedTuple):
-    """A network's structure as integers, and where each parameter starts (-1: absent)."""
+    """The structure of a network as integers, and the position at which each parameter starts, -1 if it is absent."""
 
     obs_dim: int
     actions: int
@@ -45,7 +45,7 @@ class Layout(NamedTuple):
 
 
 def layout(network):
-    """The `Layout` of a network whose LayerNorms all have gains and offsets, see `with_affine`."""
+    """Return the `Layout` of a network whose LayerNorms all have gains and offsets; see `with_affine`."""
     starts, start = {}, 0
     for name, shape in network.shapes.items():
         starts[name] = start
@@ -67,7 +67,7 @@ def layout(network):
 
 
 def with_affine(network, params):
-    """The same networks with gains of 1 and offsets of 0 where LayerNorms learn none, as `layout` expects."""
+    """Add gains of 1 and offsets of 0 to LayerNorms that learn none, because `layout` expects them."""
     if network.algorithm.norm_affine:
         return network, params
     full = replace(network, algorithm=replace(network.algorithm, norm_affine=True))
@@ -126,7 +126,7 @@ def dense(out, inputs, transposed, bias):
 
 
 def weights_of(layout, params):
-    """Hidden weights (inputs, features) for vector loops over the features; biases as they are."""
+    """Return the hidden weights as (inputs, features), for vector loops over features, and the biases."""
     n = layout.features
     first = params[layout.hidden_0 : layout.hidden_0_bias].reshape((n, layout.obs_dim)).T.copy()
     first_bias = params[layout.hidden_0_bias : layout.hidden_0_bias + n]
@@ -138,7 +138,7 @@ def weights_of(layout, params):
 
 @part()
 def hidden(layout, weights, observation, before_relu, scratch):
-    """The last hidden layer before its ReLU, into `before_relu` (features,)."""
+    """Compute the last hidden layer before its ReLU, into `before_relu` (features,)."""
     first, first_bias, second, second_bias = weights
     dense(before_relu, observation, first, first_bias)
     if layout.hidden_layers == 2:
@@ -150,7 +150,7 @@ def hidden(layout, weights, observation, before_relu, scratch):
 
 @part()
 def features(norm_first, kind, params, weight, bias, before_relu, out):
-    """ReLU and normalisation of one path, into `out` (features,)."""
+    """Apply the ReLU and the normalisation of one path, into `out` (features,)."""
     for f in range(len(out)):
         out[f] = before_relu[f]
     if norm_first:
@@ -163,7 +163,7 @@ def features(norm_first, kind, params, weight, bias, before_relu, out):
 
 @part()
 def q_values(layout, params, before_relu, scratch, q):
-    """Q(s, a) of every action, into `q` (actions,)."""
+    """Compute Q(s, a) of every action, into `q` (actions,)."""
     n = layout.features
     features(layout.norm_first, layout.main_norm, params, layout.main_norm_weight, layout.main_norm_bias, before_relu, scratch)
     for a in range(layout.actions):
@@ -173,7 +173,7 @@ def q_values(layout, params, before_relu, scratch, q):
 
 @part()
 def predictor_scale(layout, params, before_relu, scratch):
-    """The predictor's scale for one state; 1 without a predictor."""
+    """Return the predictor's scale for one state, 1 without a predictor."""
     if layout.predictor == 0:
         return np.float32(1)
     raw = params[layout.predictor_bias]
@@ -187,7 +187,7 @@ def predictor_scale(layout, params, before_relu, scratch):
 
 @part()
 def greedy(q):
-    """The best action, the first of equals; 0 where a Q-value is not finite."""
+    """Return the best action, the first in a tie, and 0 if a Q-value is not finite."""
     best = 0
     for a in range(len(q)):
         if not isfinite(q[a]):
@@ -199,7 +199,7 @@ def greedy(q):
 
 @part()
 def highest(q):
-    """The largest of `q`, or NaN where there is one."""
+    """Return the largest element of `q`, or NaN if it contains one."""
     best = q[0]
     for a in range(1, len(q)):
         if q[a] > best or q[a] != q[a]:

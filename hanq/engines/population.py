@@ -1,4 +1,4 @@
-"""Initial parameters and state of a population; each agent's are a function of its seed."""
+"""The initial parameters and state of a population, each agent's a function of its seed."""
 
 from math import prod
 
@@ -9,10 +9,10 @@ from hanq.data.generator import INITIAL_WEIGHTS, uniform
 
 
 def initial_parameters(network, seeds):
-    """Parameters before training, (agents, network.size) float32, a function of the seed.
+    """Return the parameters before training, (agents, network.size) float32, a function of the seed.
 
-    Linear layers and convolutions start as PyTorch's do, uniform within 1/sqrt(inputs); LayerNorm at 1
-    and 0; a direct predictor at a scale of 1 and a bias of 0.
+    Linear layers and convolutions are initialised as in PyTorch, uniformly within 1/sqrt(inputs); LayerNorm by 1 and 0; a
+    direct predictor by a scale of 1 and a bias of 0.
     """
     seeds = np.asarray(seeds)
     params = uniform(seeds[:, None], INITIAL_WEIGHTS, 0, np.arange(network.size)).astype(np.float32)
@@ -31,7 +31,7 @@ def initial_parameters(network, seeds):
 
 
 def initial_state(network, agents):
-    """The population before its first step."""
+    """Return the state of a population before its first step."""
     params = initial_parameters(network, agents.seeds)
     zeros = np.zeros_like(params)
     none = np.zeros(len(params), np.float32)

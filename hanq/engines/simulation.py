@@ -1,7 +1,7 @@
-"""Greedy returns of a population in any Gymnasium environment: one environment, in which agent after agent plays.
+"""Evaluates a population in any Gymnasium environment, in which one agent plays after the other.
 
-Nearly all of the time is the environment's own, and Python runs one such at a time. Gymnasium's vector environments do not
-change that (`python -m hanq bench` compares): in one process they add to it, and a process for each costs more than most steps.
+Nearly all of the time is spent in the environment. Gymnasium's vector environments do not help: in one process they add
+overhead, and one process per environment costs more than most steps.
 """
 
 from functools import partial
@@ -14,7 +14,7 @@ from hanq.engines.forward import weights_of
 
 
 def built_in(dataset):
-    """The dataset's `Environment` where its compiled dynamics serve: it is one of hanq's own, and its actions are in order."""
+    """Return the dataset's `Environment` if it is a built-in one and its actions are in order; otherwise None."""
     known = environments.ENVIRONMENTS.get(simulators.name_of(dataset.environment))
     if known is None:
         return None
@@ -23,10 +23,11 @@ def built_in(dataset):
 
 
 def mean_returns(dataset, choose, where, parameters, seeds, gradient_step, episodes):
-    """Mean return of every agent's greedy episodes, (agents,) float64.
+    """Return the mean return of every agent's greedy episodes, (agents,) float64.
 
-    choose: compiled, (layout, weights, params, observation) -> action. where: the layout. Agents of one seed play from the same
-    starts. RuntimeError names the step at which the environment raises, hangs or gives what is not finite.
+    choose: compiled, (layout, weights, params, observation) -> action. where: the layout. Agents with the same seed start from
+    the same states. Raises RuntimeError naming the step at which the environment raises, hangs or returns a number that is not
+    finite.
     """
     simulator = simulators.find(dataset.environment)
     played = simulator.played(dataset.action_labels, dataset.action_count)

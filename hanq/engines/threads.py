@@ -1,13 +1,13 @@
-"""A loop over agents on several threads that Ctrl-C interrupts at once."""
+"""A loop over agents on several threads that Ctrl-C interrupts immediately."""
 
 from threading import Thread
 
 
 def each(function, count, threads):
-    """[function(0), ..., function(count - 1)], on so many threads; raises what one of them raises first.
+    """Return [function(0), ..., function(count - 1)], computed on several threads. Raises the first exception of any of them.
 
-    Machine code and the compiler cannot be stopped: after Ctrl-C a thread ends what it has begun in the background, and
-    nobody waits for it. (A pool of `concurrent.futures` would, at the latest when Python exits.)
+    Machine code and the compiler cannot be stopped, so after Ctrl-C each thread finishes its current call in the background
+    without being waited for. (A pool of `concurrent.futures` would wait for it, at the latest when Python exits.)
     """
     left, found, failed = iter(range(count)), {}, []
 

@@ -1,7 +1,7 @@
 """Trains a population by `reference.step` on any PyTorch device.
 
-On a GPU the whole step is one CUDA graph, where the data lie on the GPU too: launched at once,
-without Python between its hundred kernels.
+On a GPU that also holds the data, the whole step is one CUDA graph, which is launched at once, without Python between its
+hundred kernels.
 """
 
 import numpy as np
@@ -13,11 +13,11 @@ from hanq.data.generator import minibatch
 from hanq.reference import Batch, EvaluationBatch, later_step, step
 
 DEVICES = {"cpu": lambda: True, "cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
-WARM_UP = 3  # runs before a capture, in which libraries choose their kernels
+WARM_UP = 3  # runs before the capture, during which libraries choose their kernels
 
 
 def find_device(device):
-    """The torch.device of a name, or itself; ValueError where it is not there."""
+    """Return a torch.device by name. Raises ValueError if it is not available."""
     there = [name for name, is_available in DEVICES.items() if is_available()]
     try:
         found = torch.device(device)
@@ -32,7 +32,7 @@ def find_device(device):
 
 
 def wait(device):
-    """Until the device has done what it was given: a GPU is given its work ahead of time."""
+    """Wait until the device has finished its work, which on a GPU is queued."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -42,8 +42,8 @@ def wait(device):
 class TorchEngine:
     """Runs `reference.step` as it is written.
 
-    next_actions: (agents, size), what each agent's policy does in the next observations of its dataset; then the agents
-    learn the value of that policy instead of the best one's.
+    next_actions: (agents, size), the actions of each agent's policy in the next observations of its dataset. With these, the
+    agents learn the value of that policy instead of that of the best one.
     """
 
     name, compiled = "torch", staticmethod(lambda function: function)
@@ -61,29 +61,29 @@ class TorchEngine:
         self.captured = None
 
     def load(self, dataset):
-        """The transitions on the device, as `gather` wants them: each (seeds, size, ...)."""
+        """Move the transitions to the device for `gather`: each (seeds, size, ...)."""
         return Batch(*(torch.as_tensor(getattr(dataset, name), device=self.device) for name in Batch._fields))
 
     def indices(self, first_step, steps):
-        """What consecutive gradient steps learn from, each (seeds, batch): agents that share a seed share it."""
+        """Yield the minibatch of each gradient step, (seeds, batch); agents with the same seed share it."""
         indices = minibatch(self.seeds, np.arange(first_step, first_step + steps), self.size, self.batch_size)
         return torch.as_tensor(indices, device=self.device)
 
     def gather(self, index):
-        """The transitions at `index`, (seeds, batch), of each agent's dataset: (agents, batch, ...)."""
+        """Return the transitions at `index`, (seeds, batch), in each agent's dataset: (agents, batch, ...)."""
         index = index[self.seed_of_agent]
         batch = Batch(*(values[self.agents.datasets[:, None], index] for values in self.transitions))
         batch = batch._replace(terminated=batch.terminated.to(batch.rewards.dtype))
         return batch if self.next_actions is None else EvaluationBatch(*batch, self.next_actions.gather(1, index))
 
     def capturable(self):
-        """Whether all that a step needs is on a GPU. (A CUDA graph counts in float64, which MPS lacks.)"""
+        """Tell whether everything that a step needs is on a GPU that supports CUDA graphs."""
         return self.device.type == "cuda"
 
     def advance(self, state, steps):
-        """`steps` gradient steps on, to a state that stays on the device: `to_numpy` takes it from there.
+        """Take `steps` gradient steps and return the new state, which stays on the device; `to_numpy` converts it.
 
-        state: as this gave it, or of NumPy arrays.
+        state: a state from this method, or one of NumPy arrays.
         """
         indices, state = self.indices(state.gradient_step + 1, steps), to_torch(state, self.device)
         if state.gradient_step == 0 and steps > 0:
@@ -106,9 +106,9 @@ class CompiledTorchEngine(TorchEngine):
 
 
 class CapturedStep:
-    """`later_step` as a CUDA graph, between tensors that stay where they are.
+    """`later_step` as a CUDA graph, between tensors at fixed addresses.
 
-    It does not hold its engine, which holds it: a circle would keep the memory of both until Python's collector runs.
+    It has no reference to its engine, because a reference cycle would keep the memory of both until Python's collector runs.
     """
 
     def __init__(self, engine, state, index):
@@ -119,25 +119,25 @@ class CapturedStep:
             self.graph = self._captured(engine)
 
     def advance(self, state, indices):
-        """A gradient step for each of `indices`, (steps, seeds, batch), on from `state`, to another."""
+        """Take a gradient step for each of `indices`, (steps, seeds, batch), and return the new state."""
         for held, value in zip(self.state, state, strict=True):
             held.copy_(torch.as_tensor(value))
         with torch.cuda.device(self.device):
             for index in indices:
                 self.index.copy_(index)
                 self.graph.replay()
-        tensors = (tensor.clone() for tensor in self.state[1:])  # Ctrl-C may come in the midst of the next steps
+        tensors = (tensor.clone() for tensor in self.state[1:])  # Ctrl-C may interrupt the next steps
         return State(state.gradient_step + len(indices), *tensors)
 
     def _step(self, engine):
-        """One gradient step of the tensors held."""
+        """Take one gradient step on the tensors held."""
         batch = engine.gather(self.index)
         after = engine.later_step(engine.network, engine.agents, self.state, batch, engine.hypergradients)
         for held, value in zip(self.state, after, strict=True):
             held.copy_(value)
 
     def _captured(self, engine):
-        """The step as a graph, by the recipe in PyTorch's notes on CUDA; it leaves the state a few steps on."""
+        """Capture the step as a graph, by the recipe in PyTorch's notes on CUDA. This advances the state by a few steps."""
         ordinary, aside = torch.cuda.current_stream(), torch.cuda.Stream()
         aside.wait_stream(ordinary)
         with torch.cuda.stream(aside):
@@ -145,13 +145,13 @@ class CapturedStep:
                 self._step(engine)
         ordinary.wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=aside):  # its own choice is one for all devices
+        with torch.cuda.graph(graph, stream=aside):  # the default stream would be the same for all devices
             self._step(engine)
         return graph
 
 
 def to_torch(record, device):
-    """A NamedTuple of arrays as one of tensors, its floats in single precision; what is no array stays as it is."""
+    """Convert the arrays in a NamedTuple to tensors, floats to float32; other fields stay as they are."""
 
     def convert(value):
         if not isinstance(value, np.ndarray):
@@ -162,5 +162,5 @@ def to_torch(record, device):
 
 
 def to_numpy(record):
-    """A NamedTuple of tensors as one of NumPy arrays; what is no tensor stays as it is."""
+    """Convert the tensors in a NamedTuple to NumPy arrays; other fields stay as they are."""
     return type(record)(*(value.cpu().numpy() if torch.is_tensor(value) else value for value in record))

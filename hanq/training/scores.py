@@ -1,6 +1,6 @@
-"""From curves to the paper's numbers: averages over training, intervals, the best of a grid.
+"""Computes the paper's numbers from curves: averages over training, intervals, and the best point of a grid.
 
-Everything takes and returns labelled xarray data; intervals are over the "seed" dimension.
+All functions take and return labelled xarray data. Intervals are over the dimension "seed".
 """
 
 import numpy as np
@@ -11,16 +11,16 @@ RESAMPLES = 10_000
 
 
 def average_over_training(values: xarray.DataArray) -> xarray.DataArray:
-    """Mean over gradient steps, the score of the paper's tables (section 4)."""
+    """Average over gradient steps, which gives the score of the paper's tables (section 4)."""
     return values.mean("gradient_step", skipna=False)
 
 
 def interval(values: xarray.DataArray, level: float = 0.95) -> xarray.Dataset:
-    """Mean over seeds with a percentile-bootstrap interval.
+    """Average over seeds, with a percentile bootstrap interval.
 
-    values: any dimensions, "seed" among them, at least 2 seeds. Returns an xarray.Dataset of
-    mean, low and high over the other dimensions. The interval resamples seeds 10,000 times and
-    is the same for the same values. Where a value is not finite, mean, low and high are NaN.
+    values: any dimensions including "seed", with at least 2 seeds. Returns an xarray.Dataset of mean, low and high over the
+    other dimensions. The interval is based on 10,000 resamples of the seeds and is deterministic. If a value is not finite,
+    mean, low and high are NaN.
     """
     if values.sizes.get("seed", 0) < 2:
         raise ValueError(f"values has {values.sizes.get('seed', 0)} seeds: an interval needs at least 2")
@@ -47,11 +47,11 @@ def interval(values: xarray.DataArray, level: float = 0.95) -> xarray.Dataset:
 
 
 def best_of_grid(scores: xarray.DataArray) -> dict[str, float]:
-    """The grid point with the best mean over seeds, as {dimension: value}.
+    """Return the grid point with the best mean over seeds, as {dimension: value}.
 
-    scores: averaged over training, with "seed" and grid dimensions. A point whose mean is not
-    finite is never the best; ValueError where none is finite. Choosing and reporting on the same
-    seeds is optimistic: report the chosen point on seeds that took no part in the choice.
+    scores: averaged over training, with the dimension "seed" and those of the grid. A point whose mean is not finite is never
+    the best; raises ValueError if there is no other. To choose and report on the same seeds is optimistic, so report the chosen
+    point on seeds that took no part in the choice.
     """
     means = scores.mean("seed", skipna=False)
     if not np.isfinite(means).any():

@@ -1,4 +1,4 @@
-"""Training in segments: advance, evaluate and save in turn, so that a run can be stopped at any time."""
+"""Trains in segments, advancing, evaluating and saving in turn, so that a run can be stopped at any time."""
 
 import json
 import os
@@ -18,16 +18,16 @@ from hanq.engines import checkpoint as checkpoints
 from hanq.engines import torch_engine
 
 VARIABLES = ("return_", "msbe", "effective_learning_rate", "scale")
-SEGMENT_SECONDS = 1.0  # how long an engine may be away: what Ctrl-C waits for
+SEGMENT_SECONDS = 1.0  # the length of a call to the engine, and so how long Ctrl-C waits
 PROGRESS_DELAY = 3  # seconds before a progress bar appears
 
 
 class Usual(int):
-    """A default value that adapts to the other arguments; the same number passed by a user would not."""
+    """A default value that adapts to other arguments, unlike the same number passed by a user."""
 
 
 def checked_counts(**counts):
-    """The counts as integers by name; ValueError names one that is not allowed."""
+    """Return the counts as integers by name. Raises ValueError naming one that is not allowed."""
     adapts = isinstance(counts["eval_every"], Usual)
     counts = {name: positive_integer(name, value) for name, value in counts.items()}
     every, steps = counts["eval_every"], counts["gradient_steps"]
@@ -39,7 +39,7 @@ def checked_counts(**counts):
 
 
 def progress_bar(steps, progress):
-    """A progress bar, shown after a few seconds; ValueError where `progress` is neither True nor False."""
+    """Return a progress bar that appears after a few seconds. Raises ValueError if `progress` is neither True nor False."""
     if not isinstance(progress, (bool, np.bool_)):
         raise ValueError(f"progress={shown(progress)} is not allowed: use True or False")
     hidden = not progress or bool(os.environ.get("TQDM_DISABLE"))  # the notebook's bar does not ask
@@ -48,7 +48,7 @@ def progress_bar(steps, progress):
 
 @contextmanager
 def compiling(bar):
-    """Wraps an engine's first call, which may compile it: says so if that takes long, and starts the bar's clock afterwards."""
+    """Wrap the first call of an engine, which may compile it: if that takes long, say so. The bar's clock starts afterwards."""
     notice = Timer(PROGRESS_DELAY, bar.set_description, ["compiling the engine, once"])
     notice.start()
     try:
@@ -62,12 +62,12 @@ def compiling(bar):
 class Checkpoint(NamedTuple):
     """A file for unfinished training."""
 
-    path: Path | None  # None: nowhere
-    described: dict[str, Any]  # what must agree for a file to be this run's, by name
-    seconds: float  # between two writes
+    path: Path | None  # None: no file
+    described: dict[str, Any]  # what identifies the run, by name
+    seconds: float  # between writes
 
     def load(self, gradient_steps):
-        """(state, history, wall_seconds) where there is a file, else None; ValueError where it is of another or a longer run."""
+        """Load (state, history, wall_seconds), or None if there is no file. Raises ValueError if it belongs to another or longer run."""
         if self.path is None or not self.path.exists():
             return None
         state, history, wall_seconds = checkpoints.load(self.path, fingerprint_of(self.described))
@@ -84,10 +84,10 @@ class Checkpoint(NamedTuple):
 
 
 def segments(engine, state, measure, counts, bar, checkpoint, report=None):
-    """Advance, evaluate and save in turn; returns (state, history, wall_seconds).
+    """Advance, evaluate and save in turn. Returns (state, history, wall_seconds).
 
-    state: of NumPy arrays, here and at the end. measure: such a state -> return_, msbe and scale, each
-    (agents,). checkpoint: a `Checkpoint`. report: called with the history, each (evaluations, agents), as it grows.
+    state: of NumPy arrays, also in the result. measure: a function from such a state to return_, msbe and scale, each (agents,).
+    checkpoint: a `Checkpoint`. report: called with the history, each (evaluations, agents), after each evaluation.
     """
     nothing = {name: np.empty((0, len(state.params))) for name in VARIABLES}
     state, history, wall_seconds = checkpoint.load(counts["gradient_steps"]) or (state, nothing, 0.0)
@@ -123,7 +123,7 @@ def segments(engine, state, measure, counts, bar, checkpoint, report=None):
 
 
 def fingerprint_of(described):
-    """A checksum by name; training longer is the same run."""
+    """Return a checksum for each name except gradient_steps, because a longer training counts as the same run."""
     kinds = {np.ndarray: np.ndarray.tolist, Algorithm: Algorithm.essential}
     plain = {name: kinds.get(type(value), lambda value: value)(value) for name, value in described.items()}
     plain.pop("gradient_steps")

@@ -18,11 +18,8 @@ SHOWN = ("fqe", "wis", "own_q", "bellman_error")
 @pytest.fixture(scope="module")
 def study():
     found = choosing.compare(offline_choice.result(sentences.FOLDER))
-    return (
-        found[(found.algorithm != choosing.ALL) & found.estimate.isin(SHOWN)]
-        .set_index(["environment", "algorithm", "estimate"])
-        .sort_index()
-    )
+    shown = found[(found.algorithm != choosing.ALL) & found.estimate.isin(SHOWN)]
+    return shown.set_index(["environment", "algorithm", "estimate"]).sort_index()
 
 
 def better(study, estimate):
@@ -72,18 +69,16 @@ def test_the_study_is_as_large_as_the_caption_says_and_its_fits_diverge():
 ROWS = np.arange(40.0)
 
 
-def log(**changes):
+def log(actions=("left", "right"), **changes):
     """A log of 40 rows in which nothing is wrong but what changes say."""
-    columns = dict(seen=ROWS, action=["left", "right"] * 20, reward=-np.ones(40), episode=ROWS // 10, done=ROWS % 10 == 9) | changes
-    return hanq.Dataset.from_frame(
-        columns, ["seen"], "action", "reward", "episode", "done", actions=columns.get("names", ["left", "right"])
-    )
+    columns = dict(seen=ROWS, action=["left", "right"] * 20, reward=-np.ones(40), episode=ROWS // 10, done=ROWS % 10 == 9)
+    return hanq.Dataset.from_frame(columns | changes, ["seen"], "action", "reward", "episode", "done", actions=actions)
 
 
 def test_an_action_that_is_never_logged_is_named():
     check("an action has a name, but is never logged | a warning that names it", True)
     with pytest.warns(UserWarning, match="brake"):
-        log(names=["left", "right", "brake"])
+        log(actions=("left", "right", "brake"))
 
 
 def test_next_observations_across_ends_are_counted():

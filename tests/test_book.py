@@ -40,6 +40,7 @@ def test_there_are_notebooks():
         "seaquest",
         "open-points",
         "reproduction",
+        "own-data",
     }
     assert {path.stem for path in NOTEBOOKS} >= chapters
 

@@ -39,6 +39,7 @@ def test_there_are_notebooks():
         "ablations",
         "seaquest",
         "open-points",
+        "beyond",
         "reproduction",
         "own-data",
     }

@@ -46,7 +46,8 @@ def test_a_dataset_comes_back_as_it_was(tmp_path):
 
 
 def test_a_dataset_without_environment_comes_back_as_it_was(tmp_path):
-    data = hanq.Dataset.from_arrays(np.eye(2), [0, 1], [0, 1], np.eye(2), [0, 1], action_count=4, seeds=[7])
+    with pytest.warns(UserWarning, match=r"actions never logged: \[2, 3\] of 4"):
+        data = hanq.Dataset.from_arrays(np.eye(2), [0, 1], [0, 1], np.eye(2), [0, 1], action_count=4, seeds=[7])
     data.save(tmp_path / "data.nc")
     back = hanq.load_dataset(str(tmp_path / "data.nc"))
     assert back.environment is None and back.action_count == 4 and back.seeds.tolist() == [7]

@@ -53,7 +53,7 @@ def test_for_hanq_only_importance_sampling_is_better_than_blind(study):
     hanq_rows = study.loc[("Pendulum", "HANQ")]
     told = hanq_rows.gain_low["fqe"] < 0 < hanq_rows.gain_high["fqe"] and hanq_rows.gain_high["own_q"] < 0
     by_a_hair = 0 < hanq_rows.gain_low["wis"] < 1
-    check("For HANQ fitted Q evaluation is not told from a blind choice, and its own Q-values are worse than that;", told)
+    check("For HANQ fitted Q evaluation cannot be distinguished from a blind choice, and its own Q-values are worse than that;", told)
     check("importance sampling is better, but by a hair.", by_a_hair)
     check("HANQ was measured on Pendulum only.", {place for place, name, _ in study.index if name == "HANQ"} == {"Pendulum"})
 

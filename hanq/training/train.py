@@ -58,7 +58,8 @@ def train(
     - algorithm: an `Algorithm`, such as `hanq.HANQ`.
     - dataset: a `Dataset`. Each agent learns from the data of its own seed.
     - learning_rate (alpha), hyper_lr (kappa), target_rate (beta), discount (gamma), weight_decay (l2, as in torch.optim.Adam):
-      each a number or a sequence of numbers. The grid is the product of these sequences.
+      each a number or a sequence of numbers. The grid is the product of these sequences. By default there is no hypergradient
+      (hyper_lr=0) and no target network (target_rate=1); the paper's HANQ has hyper_lr=0.1.
     - seeds: the seeds of the agents if they all share one dataset. By default, the seeds of the datasets.
     - gradient_steps: the length of training.
     - batch_size: the number of transitions in a minibatch.

@@ -7,6 +7,7 @@ from hanq import reference
 from hanq.atari import game
 from hanq.atari.network import FRAMES, SIDE
 from hanq.data.generator import EVALUATION, integer, minibatch
+from hanq.training.policy import greedy
 
 SAMPLE, CHUNK = 1_024, 128  # msbe and scale are means over SAMPLE transitions of each dataset, computed CHUNK at a time
 
@@ -52,11 +53,6 @@ def play(env, network, params, starts):
         running &= ~(ended | cut_off)
         stacks = np.concatenate([stacks[:, 1:], pictures], 1)
     return returns.reshape(starts.shape)
-
-
-def greedy(q):
-    """Return the action with the largest Q (..., actions), the first one in a tie, and 0 if Q is not finite."""
-    return torch.where(q.isfinite().all(-1, keepdim=True), q, 0).argmax(-1)
 
 
 def bellman_error(engine, params):

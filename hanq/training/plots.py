@@ -7,7 +7,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.ticker import FuncFormatter
 from scipy.optimize import isotonic_regression
 
-from hanq.training.scores import interval, text
+from hanq.training.scores import interval
 
 # Hues near Okabe and Ito's, which colour-blind readers can tell apart. Each has a contrast of 3:1, on white and as the site's
 # style sheet turns figures for dark mode.
@@ -189,19 +189,6 @@ def comparison(rows, colours, chance=None):
         axes.axvline(chance, color="#7a7a7a", linestyle=":", linewidth=1.2, zorder=0, label="random actions")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, borderaxespad=0, handlelength=1.2, fontsize="small")
     return figure
-
-
-def comparison_table(rows):
-    """The same as a Markdown table, with the chosen rates and whether the intervals overlap, or why that is not said."""
-    lines = []
-    for line in rows.itertuples():
-        printed = text(line.paper_mean, line.paper_low, line.paper_high)
-        if line.seeds == 0:
-            lines.append([line.label, "no result yet", printed, "", ""])
-            continue
-        ours = text(line.ours_mean, line.ours_low, line.ours_high)
-        lines.append([line.label, ours, printed, chosen(line), line.overlap or line.protocol])
-    return table(["", "ours (95% interval)", "the paper's", "chosen", "overlap"], lines)
 
 
 def chosen(line):

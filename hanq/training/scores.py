@@ -61,12 +61,6 @@ def best_of_grid(scores: xarray.DataArray) -> dict[str, float]:
     return {str(name): means[name].values[int(index)].item() for name, index in place.items()}
 
 
-def overlaps_best(table: xarray.Dataset, dim: str) -> xarray.DataArray:
-    """The paper's highlight: whose interval overlaps that of the highest mean along `dim`."""
-    best = table.isel({dim: table["mean"].argmax(dim)})
-    return (table.low <= best.high) & (table.high >= best.low)
-
-
 def text(mean: float, low: float, high: float) -> str:
     """A score with its interval as the book prints it: 89.0 (81.2 to 95.1); of one seed, 89.0 (no interval)."""
     return f"{mean:.1f} (no interval)" if np.isnan(low) else f"{mean:.1f} ({low:.1f} to {high:.1f})"

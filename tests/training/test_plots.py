@@ -165,12 +165,8 @@ def test_a_score_of_one_seed_is_shown_without_an_interval(ledger_lines):
     figure = plots.comparison(line, ["#882255"])
     figure.canvas.draw()
     assert 50.0 in [float(shown.get_xdata()[0]) for shown in figure.axes[0].lines if len(shown.get_xdata())]
-    row = plots.comparison_table(line).splitlines()[-1]
-    assert "| 50.0 (no interval) |" in row and row.endswith("| grid, 10 of 100 steps |")
 
 
-def test_a_comparison_table_names_what_was_chosen_and_what_is_missing(ledger_lines):
-    header, _, first, second = plots.comparison_table(ledger_lines).splitlines()
-    assert "overlap" in header
-    assert first == "| PQN | 50.0 (40.0 to 61.0) | 43.3 (30.2 to 57.2) | α $10^{-3}$, κ $10^{-1}$, ℓ2 $10^{-5}$, norm before ReLU | yes |"
-    assert second == "| none yet | no result yet | 9.0 (4.0 to 14.0) |  |  |"
+def test_what_was_chosen_is_named_in_the_papers_symbols(ledger_lines):
+    (line, _) = ledger_lines.itertuples()
+    assert plots.chosen(line) == "α $10^{-3}$, κ $10^{-1}$, ℓ2 $10^{-5}$, norm before ReLU"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanq.data.environments import find
-from hanq.training.scores import average_over_training, best_of_grid, interval, overlaps_best, text
+from hanq.training.scores import average_over_training, best_of_grid, interval, text
 
 SAMPLES = np.random.default_rng(0).normal(50, 10, 30)
 nan = float("nan")
@@ -126,18 +126,6 @@ def test_the_best_of_a_grid_has_the_highest_mean_over_seeds():
 def test_a_grid_point_that_is_not_finite_is_never_the_best():
     for bad in (nan, np.inf, -np.inf):
         assert best_of_grid(labelled([[bad, bad], [-5, -6]], "learning_rate", "seed")) == {"learning_rate": 0.1}
-
-
-def test_rows_whose_interval_overlaps_the_best_are_highlighted():
-    columns = dict(mean=[100.0, 97.0, 90.0, 60.0], low=[98.0, 95.0, 85.0, 50.0], high=[102.0, 98.0, 97.9, 99.0])
-    table = xarray.Dataset({name: ("algorithm", values) for name, values in columns.items()})
-    assert overlaps_best(table, "algorithm").values.tolist() == [True, True, False, True]
-
-
-def test_each_column_has_its_own_best():
-    mean = np.array([[10.0, 50.0], [90.0, 52.0]])
-    table = xarray.Dataset({name: (("algorithm", "environment"), mean + by) for name, by in [("mean", 0), ("low", -3), ("high", 3)]})
-    assert overlaps_best(table, "algorithm").values.tolist() == [[False, True], [True, True]]
 
 
 def test_a_score_is_printed_with_its_interval_if_it_has_one():

@@ -13,7 +13,7 @@ export class Evidence {
     this.root = element(
       "section",
       { class: "hanq-lab-card hanq-lab-evidence", "aria-label": "The committed curves" },
-      element("h3", { class: "hanq-lab-title" }, "The committed curves, seed by seed"),
+      element("p", { class: "hanq-lab-title" }, "The committed curves, seed by seed"),
       element("div", { class: "hanq-lab-agent" }, this.familyField(), this.rateField()),
       this.result.root,
     );

@@ -94,7 +94,7 @@ export class Ledger {
   buildDialog() {
     const id = newId("result");
     this.result = new Result();
-    this.title = element("h3", { class: "hanq-lab-title", id });
+    this.title = element("p", { class: "hanq-lab-title", id });
     this.about = element("p", { class: "hanq-lab-small" });
     const close = element("button", { type: "button", onclick: () => this.dialog.close() }, "Close");
     const onclose = () => this.named && history.replaceState(null, "", location.pathname + location.search);

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hanq.data import records
+from hanq.data.records import load
 from hanq.reproduction import ledger, paper
 from hanq.training import plots, scores
 
@@ -55,7 +55,7 @@ def test_the_ledger_has_the_curves_of_every_score_on_classic_control():
     paths = {paper.path_of(stem, BOOK / "results") for score in printed for stem, _ in ledger.results_of(score)}
     assert len(printed) == 95 and {f"{path.parent.name}/{path.stem}" for path in paths} == set(curves)
     for path in sorted(paths)[::10]:
-        curve, wanted = curves[f"{path.parent.name}/{path.stem}"], records.load(path).score.squeeze(drop=True)
+        curve, wanted = curves[f"{path.parent.name}/{path.stem}"], load(path).score.squeeze(drop=True)
         np.testing.assert_allclose(curve["mean"], wanted.mean("seed"), atol=0.051)
         np.testing.assert_allclose(curve["seeds"], wanted.transpose("seed", ...), atol=0.501)
         assert curve["steps"] == wanted.gradient_step.values.tolist()

@@ -4,7 +4,7 @@ import os
 import shutil
 
 import pytest
-from browsing import BOOK, LAB, LAB_PAGE, PRESETS
+from browsing import BOOK, LAB, LAB_PAGE, PRESETS, SECONDS
 
 HEAD = """<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>Laboratory</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="../_static/lab/lab.css"></head>
@@ -54,6 +54,7 @@ def visit(browser, site):
         context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | settings))
         contexts.append(context)
         page = context.new_page()
+        page.set_default_timeout(SECONDS)
         if before:
             page.add_init_script(before)
         page.on("console", lambda message: message.type == "error" and errors.append(message.text))

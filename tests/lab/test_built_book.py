@@ -44,6 +44,7 @@ def read(book, browser):
         settings = {"viewport": {"width": 1280, "height": 900}, "color_scheme": theme, "reduced_motion": "reduce"} | settings
         contexts.append(browser.new_context(**settings))
         page = contexts[-1].new_page()
+        page.set_default_timeout(SECONDS)
         page.on("console", lambda message: message.type == "error" and said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: request.url.startswith(("http:", "https:")) and said.append(request.url))
@@ -60,7 +61,7 @@ def read(book, browser):
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_a_page_loads_without_an_error_and_fits_a_phone(read, name):
     page = read(name, viewport={"width": 390, "height": 800})
-    page.wait_for_function(SET, timeout=SECONDS)
+    page.wait_for_function(SET)
     wanted = page.content().count('class="hanq-lab"')
     assert page.locator(".hanq-lab > .hanq-lab-card").count() == wanted >= (name in ("intro", "laboratory", "q-learning", "reproduction"))
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -86,7 +87,7 @@ def test_axe_finds_nothing_serious(read, name, theme):
     """Contrast, alternative texts, labels, headings and roles; in dark mode nothing else can differ than contrast."""
     axe = pytest.importorskip("axe_playwright_python.base", reason="axe is not installed: pip install -r requirements.txt").AXE_SCRIPT
     page = read(name, theme)
-    page.wait_for_function(SET, timeout=SECONDS)
+    page.wait_for_function(SET)
     assert page.evaluate("document.documentElement.dataset.theme") == theme
     page.evaluate(axe)
     options = {"resultTypes": ["violations"], "preload": False, "rules": {LOGO: {"enabled": False}}}

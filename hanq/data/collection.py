@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
-from hanq.data import environments, records, simulators
-from hanq.data.arguments import check_seeds, positive_integer, shown
+from hanq.data import environments, simulators
 from hanq.data.dataset import Dataset, Maker
-from hanq.data.generator import BEHAVIOUR, integer
+from hanq.data.foundations import records
+from hanq.data.foundations.arguments import check_seeds, positive_integer, shown
+from hanq.data.foundations.generator import BEHAVIOUR, integer
+from hanq.data.foundations.settings import set_aside
 from hanq.data.playing import Stage, watched
-from hanq.data.settings import set_aside
 from hanq.data.transitions import DIMS, TYPES
 
 LARGEST_SIZE = 2**32  # of a dataset, see `generator.to_integer`

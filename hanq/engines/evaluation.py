@@ -10,7 +10,7 @@ import numba
 import numpy as np
 
 from hanq.data import environments
-from hanq.data.compiling import entry_point
+from hanq.data.foundations.compiling import entry_point
 from hanq.engines import simulation
 from hanq.engines.forward import greedy, hidden, highest, layout, predictor_scale, q_values, weights_of, with_affine
 from hanq.engines.sources import VERSION

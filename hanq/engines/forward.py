@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hanq.algorithm import CHOICES, NORM_EPSILON
-from hanq.data.compiling import part
+from hanq.data.foundations.compiling import part
 from hanq.engines.fused.vector import FLAGS
 
 FAST = set(FLAGS)

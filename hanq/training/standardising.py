@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hanq.data.arguments import shown, warn
+from hanq.data.foundations.arguments import shown, warn
 
 HOPELESS = 1e3
 """Numbers above this in an observation cause a warning. When Pendulum's velocity, which reaches 8, was rescaled to reach 80, 800 and

@@ -12,10 +12,11 @@ import xarray
 from numpy.typing import ArrayLike
 
 from hanq.algorithm import Agents, Algorithm, Network
-from hanq.data import environments, files, records, simulators
-from hanq.data.arguments import array, check_seeds, shown, warn
+from hanq.data import environments, simulators
 from hanq.data.dataset import Dataset, Maker
-from hanq.data.settings import set_aside
+from hanq.data.foundations import files, records
+from hanq.data.foundations.arguments import array, check_seeds, shown, warn
+from hanq.data.foundations.settings import set_aside
 from hanq.engines import fused, torch_engine
 from hanq.engines.evaluation import evaluate
 from hanq.engines.fused import MOST_ACTIONS

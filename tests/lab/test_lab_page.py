@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hanq.data.records import load
+from hanq.data.foundations.records import load
 from hanq.reproduction import ledger, paper
 from hanq.training import plots, scores
 

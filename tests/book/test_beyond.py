@@ -107,7 +107,7 @@ FACTS = {
         and best_rate("CartPole-wo-any-predictor") == -1.5
         and result("beyond-CartPole-wo-any-predictor").gradient_step.values[-1] == 20_000
     ),
-    "DQN with a tuned target network has 48.4 in our Table 1, over ten times as many, and the intervals overlap": lambda: (
+    "DQN with a tuned target network scores 48.4 in our Table 1, over ten times as many steps, and the intervals overlap": lambda: (
         round(dqn()[0], 1) == 48.4 and without()[2] >= dqn()[1]
     ),
     "at $10^{-2.5}$, the initial rate that is best for HANQ, the agent without a predictor is no better than HANQ": lambda: (

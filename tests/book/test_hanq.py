@@ -116,6 +116,10 @@ FACTS = {
     ),
     "Stopped after 20,000 steps, DQN is as good as HANQ": lambda: at("DQN", 20_000) > at("HANQ", 20_000),
     "At 40,000 steps DQN has already lost fifteen points": lambda: round(at("DQN", 20_000) - at("DQN", 40_000)) == 15,
+    "At the very last evaluation one of HANQ's thirty agents scores below 50, and six of DQN's do": lambda: (
+        [int((result(one.result).score.sel(gradient_step=200_000) < 50).sum()) for one in (hanq(), row("1", "DQN", TARGET))] == [1, 6]
+    ),
+    "no HANQ agent averages less than 50": lambda: pair()[1].min() > 50,
     "it hardly matters when one stops": lambda: abs(at("HANQ", 20_000) - at("HANQ", 200_000)) < 5,
     "the dataset carries an estimated 58% of the variance of DQN's scores": lambda: round(100 * dataset_share("DQN")) == 58,
     "the datasets of the six seeds with which DQN fails are not among those ten": lambda: (

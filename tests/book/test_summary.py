@@ -30,7 +30,7 @@ FACTS = {
     "Of all 89 scores on classic control that could be compared, 78 have an interval that overlaps the paper's": lambda: (
         len(overview.distinct(found())) == 89 and (overview.distinct(found()).overlap == "yes").sum() == 78
     ),
-    "On Pendulum DQN fails with 6 of 30 seeds and HANQ with none": lambda: (
+    "DQN scores below 50 on Pendulum with 6 of 30 seeds and HANQ with none": lambda: (
         ((seeds(dqn().result) < 50).sum(), (seeds(hanq().result) < 50).sum()) == (6, 0)
     ),
     "with the typical seed the two are level": lambda: abs((seeds(hanq().result) - seeds(dqn().result)).median()) < 4,

@@ -126,7 +126,7 @@ FACTS = {
     "the same on Pendulum: at most 20 at a discount of 0.99, at least 85 at 0.9 | 8.6, then 81.9 | right at 0.99": lambda: (
         [round(best("Pendulum-wo-any-predictor", discount)[0], 1) for discount in (0.99, 0.9)] == [8.6, 81.9]
     ),
-    "in Table 1, too, DQN with a target network and DQN-LN reach the goal from all of the datasets that never saw it": lambda: (
+    "In Table 1, too, DQN with a target network and DQN-LN reach the goal from all of the datasets that never saw it": lambda: (
         swings_up("DQN", "best target_rate in 1e0..1e-4") == swings_up("DQN-LN", "target_rate=1") == blind().sum()
     ),
     "every algorithm of Table 1 swings Acrobot up on most of these datasets": lambda: all(

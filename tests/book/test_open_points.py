@@ -103,7 +103,7 @@ FACTS = {
     "three such rows gain more than ten points from the long one": lambda: (
         [line.environment == "CartPole" or line.setting == "target_rate=1" for line, gained in moved() if gained > 10] == [True] * 3
     ),
-    "the one that its eight seeds chose loses more of the report's thirty than the one that the short search had chosen": lambda: (
+    "the rate that its eight seeds chose fails with more of the report's thirty seeds than the rate that the short search had chosen": lambda: (
         sum(lost(line) for line, _ in moved() if (line.environment, line.algorithm) == ("Acrobot", "HANQ")) > 0
     ),
     "yet their means lie nine points apart": lambda: (
@@ -114,7 +114,7 @@ FACTS = {
         and [name for name in paper.WITHOUT if -14 < kappa(name)[0] < -8] == ["w/o bias", "w/o any predictor", "symmetrized"]
     ),
     "though thirty seeds do not make that certain": lambda: all(kappa(name)[1] < 0 < kappa(name)[2] for name in paper.WITHOUT),
-    "**Slow starts** hurt both DQNs and not HANQ": lambda: (
+    "**Slow starts** hurt both DQNs, and not HANQ": lambda: (
         change("velocity", "DQN", 1)[2] < 0 and change("velocity", "DQN-LN", 1)[2] < 0 and change("velocity", "HANQ", 1)[2] > 0
     ),
     "data from slow starts hold few states near the top": lambda: near_the_top(1) < near_the_top(8) / 1.5,

@@ -7,16 +7,17 @@ Everything is stored for one agent, with the rows of the minibatch on the last a
 holds finite numbers that nothing reads.
 """
 
-from math import exp, sqrt
+from math import exp, isqrt, sqrt
 from typing import NamedTuple
 
 import numpy as np
 
 from hanq.algorithm import CHOICES, NORM_EPSILON
 from hanq.data.compiling import part
-from hanq.engines.fused.dense import TILE, below_forward
+from hanq.engines.fused.dense import TILE, below_backward, below_forward
 from hanq.engines.fused.kernels import FAST, heads_forward, normed_heads_forward
-from hanq.engines.fused.vector import padded
+from hanq.engines.fused.screens import KERNEL, screens_backward, screens_forward
+from hanq.engines.fused.vector import LANES, padded
 
 NORMS = CHOICES["main_norm"]
 WIDE = 12  # observations with more numbers than this use the tiled product, which takes half the time at 16
@@ -30,12 +31,16 @@ class Structure(NamedTuple):
     biases, the heads, gain and offset of each LayerNorm, and in the last row the biases of all heads. With two hidden layers,
     the weights of the second, one row for each of its features, come first. To the functions here, the rest of the matrix,
     from the biases of the second layer on, is a network with one hidden layer and no inputs, and they count rows from there.
-    The weights of wide observations are treated like those of a second layer.
+    The weights of wide observations are treated like those of a second layer, and those above a convolution too: its filters come
+    before them, sixteen numbers each.
     """
 
-    obs_dim: int
+    obs_dim: int  # 0 if observations are screens
     obs_rows: int  # the same, padded to whole tiles if observations are wide
     below: int  # rows below the last hidden layer, or below its biases if observations are wide; otherwise 0
+    torso: int  # rows of a convolution over binary screens, or 0
+    channels: int  # of its screens,
+    side: int  # which are square
     inputs: int  # of the last hidden layer: obs_dim, or 0 if a matrix product computes its pre-activations
     features: int
     batch: int
@@ -59,8 +64,9 @@ def structure_of(network, batch_size, evaluates=False):
     """
     algorithm, obs_dim, actions = network.algorithm, network.obs_dim, network.actions
     width = padded(algorithm.hidden_features)
-    wide, deep = obs_dim > WIDE, algorithm.hidden_layers == 2
-    obs_rows = -(-obs_dim // len(TILE)) * len(TILE) if wide else obs_dim
+    torso, channels, side = torso_of(network, width)
+    wide, deep = bool(torso) or obs_dim > WIDE, algorithm.hidden_layers == 2
+    obs_rows = torso + (-(-obs_dim // len(TILE)) * len(TILE) if wide else obs_dim)
     inputs = 0 if wide or deep else obs_dim
     below = (obs_rows - inputs) + (1 + width) * deep
     outputs = 2 if algorithm.predictor == "meta" else 0
@@ -69,8 +75,11 @@ def structure_of(network, batch_size, evaluates=False):
     norm_row = inputs + 1 + actions + outputs
     bias_row = norm_row + 2 * sum(layers)
     structure = Structure(
-        obs_dim=obs_dim,
-        obs_rows=obs_rows,
+        obs_dim=0 if torso else obs_dim,
+        obs_rows=0 if torso else obs_rows,
+        torso=torso,
+        channels=channels,
+        side=side,
         below=below,
         inputs=inputs,
         features=algorithm.hidden_features,
@@ -100,7 +109,14 @@ def structure_of(network, batch_size, evaluates=False):
     places = []
     for name, shape in network.shapes.items():
         if name == "hidden_0.weight":
-            place = np.arange(shape[0])[:, None] + width * np.arange(shape[1])
+            rows = np.arange(shape[1])
+            if torso:  # from (filter, position) to (position, filter)
+                rows = torso + rows.reshape(-1, LANES).T.ravel()
+            place = np.arange(shape[0])[:, None] + width * rows
+        elif name == "conv_0.weight":  # from (filter, channel, row, column) to (channel, row, column, filter)
+            place = np.arange(np.prod(shape)).reshape(-1, LANES).T
+        elif name == "conv_0.bias":
+            place = LANES * KERNEL**2 * channels + np.arange(shape[0])
         elif name in ("head.bias", "predictor.bias"):
             place = (below + bias_row) * width + (actions if name == "predictor.bias" else 0) + np.arange(shape[0])
         else:
@@ -110,6 +126,17 @@ def structure_of(network, batch_size, evaluates=False):
     first = 0 if wide else obs_dim
     lengths = Lengths(*((0,) * n for n in (inputs, actions, outputs, actions + outputs, shaping, first, deep, evaluates)))
     return structure, lengths, np.concatenate(places)
+
+
+def torso_of(network, width):
+    """Return (rows, channels, side) of a network's convolution over binary screens, and zeros if there is none. Raises ValueError."""
+    if not network.convolutions:
+        return 0, 0, 0
+    first, out = network.convolutions[0], isqrt(network.obs_dim // LANES)
+    if len(network.convolutions) > 1 or first[1:] != (LANES, KERNEL, 1) or network.algorithm.hidden_layers > 1:
+        raise ValueError(f"engine='fused' takes one convolution of {LANES} filters of {KERNEL}x{KERNEL} and one hidden layer: use 'torch'")
+    numbers = LANES * (first.inputs * KERNEL**2 + 1)
+    return -(-numbers // width), first.inputs, out + KERNEL - 1
 
 
 class Lengths(NamedTuple):
@@ -184,12 +211,31 @@ def norm_first_forward(structure, net, branch, lengths, slopes):
 
 
 @part(**FAST)
+def inputs_forward(structure, net, branch, lengths, torso):
+    """Compute what the last hidden layer gets from below, if that is not the observations themselves, into branch.x."""
+    if torso is not None:
+        screens_forward(structure, net.below, torso, branch.below, branch.x)
+        return
+    below_forward(net.below, branch.observations, structure.features, lengths.first, lengths.second, branch.below, branch.x)
+
+
+@part(**FAST)
+def inputs_backward(structure, net, branch, lengths, torso, gradient):
+    """Compute the gradient, (rows, features), of everything below the last hidden layer."""
+    if torso is not None:
+        screens_backward(structure, net.below, torso, branch.below, gradient)
+        return
+    x, features, batch = branch.observations, structure.features, structure.batch
+    below_backward(net.below, x, features, batch, lengths.first, lengths.second, branch.below, gradient)
+
+
+@part(**FAST)
 def forward(structure, net, branch, lengths, wanted):
     """Compute the heads of every row without their constants, into branch.dots.
 
     wanted: a tuple with as many elements as there are heads to compute, those of the actions or all.
     """
-    below_forward(net.below, branch.observations, structure.features, lengths.first, lengths.second, branch.below, branch.x)
+    inputs_forward(structure, net, branch, lengths, branch.torso)
     x, norms, dots = branch.x, branch.norms, branch.dots
     floor = x.dtype.type(-np.inf if structure.norm_first else 0)
     heads_forward(net.params, x, structure.features, floor, net.heads, lengths.inputs, wanted, dots, branch.moments)

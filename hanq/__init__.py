@@ -5,7 +5,7 @@ run = hanq.train(hanq.HANQ, data, learning_rate=10**-1.5, hyper_lr=0.1)
 run.curves.score.mean("seed")
 """
 
-from hanq.data import requirements as _requirements
+from hanq.data.foundations import requirements as _requirements
 
 _requirements.check()
 

@@ -14,7 +14,7 @@ from hanq.algorithm import DQN_LN, HANQ, Agents
 from hanq.atari import frames, game
 from hanq.atari.network import seaquest_network, step_gflop
 from hanq.atari.training import SeaquestEngine, checked_device
-from hanq.data import records
+from hanq.data.foundations import records
 from hanq.engines.bench import least_seconds
 from hanq.engines.population import initial_state
 from hanq.engines.torch_engine import wait

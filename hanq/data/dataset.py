@@ -15,8 +15,10 @@ import numpy as np
 import xarray
 from numpy.typing import ArrayLike
 
-from hanq.data import episodes, records, simulators, transitions
-from hanq.data.arguments import check_seeds, shown, warn
+from hanq.data import episodes, simulators, transitions
+from hanq.data.foundations import records
+from hanq.data.foundations.arguments import check_seeds, shown, warn
+from hanq.data.foundations.settings import set_aside
 from hanq.data.makers import Label, Makers
 from hanq.data.screens import KIND, ScreenDataset
 from hanq.data.settings import set_aside

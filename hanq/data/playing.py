@@ -6,7 +6,7 @@ from threading import Thread
 
 import numpy as np
 
-from hanq.data.generator import EVALUATION, integer
+from hanq.data.foundations.generator import EVALUATION, integer
 
 STEP_SECONDS = 60.0
 """How long a single step, a reset, or making an environment may take."""

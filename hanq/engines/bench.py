@@ -19,8 +19,9 @@ import torch
 from torch import nn
 
 from hanq.algorithm import DQN, DQN_LN, HANQ, Agents, Network
-from hanq.data import records, simulators
+from hanq.data import simulators
 from hanq.data.collection import collect
+from hanq.data.foundations import records
 from hanq.data.playing import start_seeds
 from hanq.engines import fused, torch_engine
 from hanq.engines.evaluation import evaluate

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 import torch
 
 from hanq.algorithm import DQN, HANQ, Algorithm
-from hanq.data import records
 from hanq.data.collection import collect
 from hanq.data.dataset import Dataset
+from hanq.data.foundations import records
 from hanq.engines import fused, torch_engine
 from hanq.engines.bench import REPETITIONS, engine_microseconds, plain_loop_microseconds
 

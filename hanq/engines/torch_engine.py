@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from hanq.algorithm import State
-from hanq.data.arguments import shown
-from hanq.data.generator import minibatch
+from hanq.data.foundations.arguments import shown
+from hanq.data.foundations.generator import minibatch
 from hanq.reference import Batch, EvaluationBatch, later_step, step
 
 DEVICES = {"cpu": lambda: True, "cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}

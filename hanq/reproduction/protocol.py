@@ -25,8 +25,8 @@ import numpy as np
 
 from hanq.data import environments
 from hanq.data.collection import collect
-from hanq.data.files import as_path, clear_locks, locked
-from hanq.data.records import load, save
+from hanq.data.foundations.files import as_path, clear_locks, locked
+from hanq.data.foundations.records import load, save
 from hanq.reproduction import paper, variations
 from hanq.reproduction.finished import check_same, held
 from hanq.reproduction.tuning import Round, Tuning

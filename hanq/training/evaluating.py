@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from hanq.data import simulators
-from hanq.data.arguments import check_seeds, positive_integer, shown
 from hanq.data.dataset import Maker
+from hanq.data.foundations.arguments import check_seeds, positive_integer, shown
+from hanq.data.foundations.settings import set_aside
 from hanq.data.playing import Stage, play, start_seeds, watched
-from hanq.data.settings import set_aside
 from hanq.training.policy import Policy, greedy
 
 

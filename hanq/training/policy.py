@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from hanq.algorithm import NORM_EPSILON, Network
-from hanq.data.arguments import array
+from hanq.data.foundations.arguments import array
 
 
 class Policy(nn.Sequential):

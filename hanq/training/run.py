@@ -10,10 +10,10 @@ import numpy as np
 import xarray
 
 from hanq.algorithm import Algorithm, Convolution, Network
-from hanq.data import records
-from hanq.data.arguments import number, shown
 from hanq.data.dataset import Dataset
-from hanq.data.settings import set_aside
+from hanq.data.foundations import records
+from hanq.data.foundations.arguments import number, shown
+from hanq.data.foundations.settings import set_aside
 from hanq.training import estimates
 from hanq.training.policy import Policy
 

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from hanq.algorithm import Algorithm
-from hanq.data.arguments import positive_integer, shown
+from hanq.data.foundations.arguments import positive_integer, shown
 from hanq.engines import checkpoint as checkpoints
 from hanq.engines import torch_engine
 

@@ -5,7 +5,7 @@ import pytest
 from sentences import FOLDER, check, found, gain, mean, result, row, seeds
 
 from hanq.data.collection import collect
-from hanq.data.records import load
+from hanq.data.foundations.records import load
 from hanq.reproduction import paper, variations
 from hanq.training import scores
 

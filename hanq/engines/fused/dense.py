@@ -5,7 +5,7 @@ starts from the gradient with respect to these. With one hidden layer and few in
 compiled.
 """
 
-from hanq.data.compiling import part
+from hanq.data.foundations.compiling import part
 from hanq.engines.fused.kernels import FAST, of_features, of_rows
 from hanq.engines.fused.vector import LANES, add_multiples, at_least, filled, gate, load, load_each, store, store_each, zeros
 

@@ -8,8 +8,8 @@ import numba
 import numpy as np
 
 from hanq.algorithm import State
-from hanq.data.compiling import entry_point, part
-from hanq.data.generator import MINIBATCH, splitmix64, stream_key, to_integer
+from hanq.data.foundations.compiling import entry_point, part
+from hanq.data.foundations.generator import MINIBATCH, splitmix64, stream_key, to_integer
 from hanq.engines.fused.backward import gradient, sort_by_action
 from hanq.engines.fused.kernels import FAST
 from hanq.engines.fused.memory import new_learner

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
-from hanq.data import environments, files, minatar, records, screens, simulators
-from hanq.data.arguments import check_seeds, positive_integer, shown
+from hanq.data import environments, minatar, screens, simulators
 from hanq.data.dataset import Dataset, Maker, load_dataset
-from hanq.data.generator import BEHAVIOUR, integer
+from hanq.data.foundations import files, records
+from hanq.data.foundations.arguments import check_seeds, positive_integer, shown
+from hanq.data.foundations.generator import BEHAVIOUR, integer
+from hanq.data.foundations.settings import set_aside
 from hanq.data.playing import Stage, watched
 from hanq.data.screens import ScreenDataset
-from hanq.data.settings import set_aside
 from hanq.data.transitions import DIMS, TYPES
 
 LARGEST_SIZE = 2**32  # of a dataset, see `generator.to_integer`
@@ -48,8 +49,9 @@ def collect(
 
     The paper does not specify episode_length and initial_velocity; see the book's chapter *What the paper leaves open*.
 
-    Returns a `Dataset` with len(seeds) datasets, or for MinAtar a `ScreenDataset`, which holds screens as bits. Raises ValueError naming a bad argument, and RuntimeError naming the step at
-    which an environment raises, hangs or returns a number that is not finite. A progress bar appears after a few seconds.
+    Returns a `Dataset` with len(seeds) datasets, or for MinAtar a `ScreenDataset`, which holds screens as bits. Raises ValueError
+    naming a bad argument, and RuntimeError naming the step at which an environment raises, hangs or returns a number that is not
+    finite. A progress bar appears after a few seconds.
     """
     simulator = simulators.find(environment)
     known = simulators.known(environment)
@@ -66,7 +68,7 @@ def collect(
     elif initial_velocity is not None:
         raise ValueError(f"initial_velocity={shown(initial_velocity)} applies to Pendulum only: leave it out for {simulator.name}")
     conditions = {"collected": "uniformly random actions", "episode_length": episode_length, "initial_velocity": initial_velocity}
-    conditions |= minatar.conditions() if simulator.screen else {}
+    conditions |= minatar.conditions() | {"size": size} if simulator.screen else {}
     arrays = _empty(simulator, len(seeds), size)
 
     def made(columns, seeds):

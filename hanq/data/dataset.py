@@ -21,7 +21,6 @@ from hanq.data.foundations.arguments import check_seeds, shown, warn
 from hanq.data.foundations.settings import set_aside
 from hanq.data.makers import Label, Makers
 from hanq.data.screens import KIND, ScreenDataset
-from hanq.data.settings import set_aside
 from hanq.data.transitions import DIMS, TYPES
 
 Maker = Callable[[], gymnasium.Env]

@@ -10,12 +10,13 @@ ramping). Differences from the package:
 
 from importlib.metadata import version
 from importlib.util import find_spec
+from math import nan
 
 import gymnasium
 import numpy as np
 
-from hanq.data.arguments import shown
 from hanq.data.environments import Environment
+from hanq.data.foundations.arguments import shown
 
 PREFIX, SIDE, HORIZON, DATASET_SIZE = "MinAtar/", 10, 2_500, 100_000
 STICKY, RAMPING = 0.1, True  # the package's defaults
@@ -23,18 +24,18 @@ NO_DYNAMICS = -1  # no compiled dynamics
 REQUIREMENT = "MinAtar==1.0.15"
 
 
-def _game(name, channels, actions, low, high):
+def _game(name, channels, actions, low=nan, high=nan):
     return Environment(name, NO_DYNAMICS, name, channels * SIDE**2, actions, HORIZON, low, high, DATASET_SIZE)
 
 
-GAMES = {  # channels, actions; the returns that score 0 and 100, from `python -m hanq reproduce minatar-scale`
+GAMES = {  # channels, actions; the returns that score 0 and 100, from `python -m hanq reproduce minatar-scale`; NaN: not measured yet
     game.name: game
     for game in (
-        _game("MinAtar/Seaquest-v1", 10, 6, 0.0, 1.0),
-        _game("MinAtar/Breakout-v1", 4, 3, 0.0, 1.0),
-        _game("MinAtar/Asterix-v1", 4, 5, 0.0, 1.0),
-        _game("MinAtar/Freeway-v1", 7, 3, 0.0, 1.0),
-        _game("MinAtar/SpaceInvaders-v1", 6, 4, 0.0, 1.0),
+        _game("MinAtar/Seaquest-v1", 10, 6),
+        _game("MinAtar/Breakout-v1", 4, 3),
+        _game("MinAtar/Asterix-v1", 4, 5),
+        _game("MinAtar/Freeway-v1", 7, 3),
+        _game("MinAtar/SpaceInvaders-v1", 6, 4),
     )
 }
 
@@ -74,8 +75,9 @@ def make(game: Environment, episode_length: int | None = None) -> gymnasium.Env:
         from minatar.gym import register_envs
 
         register_envs()
-    options = dict(sticky_action_prob=STICKY, difficulty_ramping=RAMPING, disable_env_checker=True)
-    return Game(gymnasium.make(game.gymnasium_id, max_episode_steps=episode_length or game.horizon, **options))
+    length = episode_length or game.horizon
+    made = gymnasium.make(game.gymnasium_id, length, disable_env_checker=True, sticky_action_prob=STICKY, difficulty_ramping=RAMPING)
+    return Game(made)
 
 
 class Game(gymnasium.Wrapper):

@@ -10,9 +10,10 @@ import numpy as np
 import xarray
 from numpy.typing import ArrayLike
 
-from hanq.data import minatar, records
-from hanq.data.arguments import array, check_seeds, positive_integer
-from hanq.data.settings import set_aside
+from hanq.data import minatar
+from hanq.data.foundations import records
+from hanq.data.foundations.arguments import array, check_seeds, positive_integer
+from hanq.data.foundations.settings import set_aside
 from hanq.data.transitions import DIMS, checked, numbered, refuse
 
 WORD = 8  # bytes: the compiled engine reads a screen as 64-bit words
@@ -143,7 +144,7 @@ class ScreenDataset:
         count = positive_integer("action_count", action_count or (game.actions if game else int(arrays["actions"].max()) + 1))
         refuse("actions", arrays["actions"], (arrays["actions"] < 0) | (arrays["actions"] >= count), f"integers from 0 to {count - 1}")
         seeds = check_seeds(np.arange(len(arrays["actions"])) if seeds is None else seeds, len(arrays["actions"]))
-        return cls._made(arrays, seeds, environment and game.name, count, shape[-3:], dict(provenance or {}))
+        return cls._made(arrays, seeds, None if game is None else game.name, count, shape[-3:], dict(provenance or {}))
 
     @classmethod
     def _made(cls, arrays, seeds, environment, action_count, screen, provenance):
@@ -190,7 +191,9 @@ class ScreenDataset:
         size, packed = arrays["actions"].shape, packed_bytes(screen)
         count = int(stored.attrs["action_count"])
         wanted = {name: (*size, packed) if name in PACKED else size for name in DIMS}
-        if {name: one.shape for name, one in arrays.items()} != wanted or not ((arrays["actions"] >= 0) & (arrays["actions"] < count)).all():
+        if {name: one.shape for name, one in arrays.items()} != wanted or not (
+            (arrays["actions"] >= 0) & (arrays["actions"] < count)
+        ).all():
             raise ValueError(f"path={str(path)!r} holds screens whose parts do not fit together: collect them again")
         provenance = json.loads(stored.attrs["provenance"])
         return cls._made(arrays, check_seeds(stored["seed"].values), stored.attrs["environment"] or None, count, screen, provenance)

@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from hanq.data import environments, minatar
-from hanq.data.arguments import shown
+from hanq.data.foundations.arguments import shown
 
 MOST_STEPS = 10_000  # the length of an episode in environments that have no time limit
 

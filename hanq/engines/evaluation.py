@@ -10,8 +10,8 @@ import numba
 import numpy as np
 
 from hanq.data import environments
-from hanq.data.compiling import entry_point
-from hanq.data.generator import minibatch
+from hanq.data.foundations.compiling import entry_point
+from hanq.data.foundations.generator import minibatch
 from hanq.data.screens import unpack
 from hanq.engines import simulation
 from hanq.engines.forward import greedy, hidden, highest, layout, predictor_scale, q_values, weights_of, with_affine

@@ -11,7 +11,7 @@ import numpy as np
 
 from hanq.algorithm import CHOICES, NORM_EPSILON
 from hanq.algorithm.network import FILTER_SIDE, FILTERS
-from hanq.data.compiling import part
+from hanq.data.foundations.compiling import part
 from hanq.engines.fused.vector import FLAGS
 
 FAST = set(FLAGS)

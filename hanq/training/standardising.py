@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hanq.data.arguments import shown, warn
+from hanq.data.foundations.arguments import shown, warn
 from hanq.data.screens import ScreenDataset
 
 HOPELESS = 1e3

@@ -12,11 +12,12 @@ import xarray
 from numpy.typing import ArrayLike
 
 from hanq.algorithm import Agents, Algorithm, Network, screen_network
-from hanq.data import environments, files, records, simulators
-from hanq.data.arguments import array, check_seeds, shown, warn
+from hanq.data import environments, simulators
 from hanq.data.dataset import Dataset, Maker
+from hanq.data.foundations import files, records
+from hanq.data.foundations.arguments import array, check_seeds, shown, warn
+from hanq.data.foundations.settings import set_aside
 from hanq.data.screens import ScreenDataset
-from hanq.data.settings import set_aside
 from hanq.engines import fused, torch_engine
 from hanq.engines.evaluation import SAMPLE, evaluate
 from hanq.engines.fused import MOST_ACTIONS
@@ -137,7 +138,9 @@ def evaluated_in(dataset, environment):
     else:
         simulator = simulators.find(dataset.environment)
         if isinstance(dataset, ScreenDataset) and dataset.screen != simulator.screen:
-            raise ValueError(f"observations are screens of shape {dataset.screen}: {simulator.name} shows {simulator.screen}, channels first")
+            raise ValueError(
+                f"observations are screens of shape {dataset.screen}: {simulator.name} shows {simulator.screen}, channels first"
+            )
         simulator.check(dataset.obs_dim, dataset.action_labels, dataset.action_count)
     return dataset
 

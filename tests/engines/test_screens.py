@@ -10,7 +10,7 @@ from screens_problem import engines, screens
 
 from hanq import reference
 from hanq.algorithm import DQN, HANQ, Agents, Convolution, screen_network
-from hanq.data.generator import minibatch
+from hanq.data.foundations.generator import minibatch
 from hanq.engines.evaluation import SAMPLE, choose, evaluate
 from hanq.engines.forward import layout, weights_of
 from hanq.engines.fused import FusedEngine
@@ -70,8 +70,6 @@ def test_every_element_of_both_gradients_is_autograds_in_double_precision(name):
             np.testing.assert_allclose(getattr(mine, moment), getattr(theirs, moment), rtol=1e-9, atol=1e-12)
         of_filters = reference_engine.network.views(theirs.first_moment)["conv_0.weight"]
         assert (np.abs(of_filters[0]) > 0).mean() > 0.5
-
-
 
 
 def test_runs_of_200_steps_agree_in_double_precision():

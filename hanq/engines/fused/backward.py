@@ -1,6 +1,6 @@
 """The backward pass: from the errors of Q-values to the gradient of every parameter."""
 
-from hanq.data.compiling import part
+from hanq.data.foundations.compiling import part
 from hanq.engines.fused.dense import clear_padding, turn_back
 from hanq.engines.fused.kernels import FAST, heads_backward, normed_heads_backward
 from hanq.engines.fused.passes import L2, inputs_backward

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hanq.algorithm import CHOICES, NORM_EPSILON
-from hanq.data.compiling import part
+from hanq.data.foundations.compiling import part
 from hanq.engines.fused.dense import TILE, below_backward, below_forward
 from hanq.engines.fused.kernels import FAST, heads_forward, normed_heads_forward
 from hanq.engines.fused.screens import KERNEL, screens_backward, screens_forward

@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from hanq.data.compiling import part
+from hanq.data.foundations.compiling import part
 from hanq.engines.fused.kernels import FAST
 from hanq.engines.fused.vector import LANES, add_multiples, at, at_least, filled, gate, load, store, store_each, zeros
 

@@ -14,7 +14,8 @@ from hanq.engines.fused.backward import gradient, sort_by_action
 from hanq.engines.fused.kernels import FAST
 from hanq.engines.fused.memory import new_learner
 from hanq.engines.fused.optimiser import Rates, adam, follow, hyper_of, hyper_step
-from hanq.engines.fused.passes import fold, next_values, structure_of, taken_values
+from hanq.engines.fused.passes import fold, next_values, taken_values
+from hanq.engines.fused.structure import structure_of
 from hanq.engines.sources import VERSION
 from hanq.engines.threads import each
 

@@ -81,7 +81,7 @@ def collect(
     with tqdm(total=arrays["actions"].size, unit="step", delay=PROGRESS_DELAY, disable=hidden) as bar:
         for i, seed in enumerate(seeds.tolist()):
             columns = {name: array[i] for name, array in arrays.items()}
-            with files.locked("folder", _file(folder, environment, seed, size), wait=True) as path:
+            with files.locked("folder", _file(folder, environment, simulator.name, seed, size), wait=True) as path:
                 if path is not None and path.exists():
                     _load_one(path, columns, seed, simulator.name, conditions, bar)
                     continue
@@ -97,13 +97,13 @@ def _empty(simulator, seeds, size):
     return {name: np.empty((seeds, size, *[width] * (len(dims) - 2)), types[name]) for name, dims in DIMS.items()}
 
 
-def _file(folder, environment, seed, size):
+def _file(folder, environment, name, seed, size):
     """Return the path of the file of one seed, or None without a folder. Raises ValueError for an environment without a name."""
     if folder is None:
         return None
     if not isinstance(environment, str):
         raise ValueError(f"folder={shown(folder)} needs an environment given by name, not {shown(environment)}: leave it out")
-    path = files.as_path("folder", folder) / f"{re.sub(r'[^0-9A-Za-z-]+', '-', environment)}-{seed}-{size}.nc"
+    path = files.as_path("folder", folder) / f"{re.sub(r'[^0-9A-Za-z-]+', '-', name)}-{seed}-{size}.nc"
     path.parent.mkdir(parents=True, exist_ok=True)
     files.clear_locks(path.parent)
     return path

@@ -42,11 +42,11 @@ ROWS = {
 }
 SEARCH = Round(range(100, 103), 200_000, 10_000)
 REPORTS = {name: Round(range(30 if "Seaquest" in name else 10), 200_000, 10_000) for name in GAMES}
-PRELIMINARY = Round(range(200, 202), 50_000, 5_000)
+PRELIMINARY = Round(range(200, 202), 20_000, 2_000)
 QUICK = Round(range(200, 202), 200, 100)
 QUICK_SIZE = 2_000  # transitions
 EPISODES = 10
-FIRST = {"DQN": (DQN, dict(target_rate=1e-3)), "DQN-LN": (DQN_LN, {})}  # of the preliminary run, at the rates
+FIRST = {"DQN": (DQN, dict(target_rate=1e-3)), "DQN-LN": (DQN_LN, {}), "HANQ": (HANQ, {})}  # of the preliminary run, at the rates
 FIRST_RATES = [10**-3, 10**-4]
 
 

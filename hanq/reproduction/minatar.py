@@ -135,7 +135,8 @@ def _measure(path, game, round, size, engine):
         seconds += run.curves.attrs["wall_seconds"]
     returns = xarray.concat(curves, xarray.Variable("algorithm", list(FIRST))).drop_attrs()
     by_chance = chance(data)
-    attrs = provenance() | _asked(game, round) | {"dataset": json.dumps(data.provenance), "engine": run.curves.attrs["engine"]}
+    attrs = provenance() | _asked(game, round) | {"protocol": "grid", "dataset": json.dumps(data.provenance)}
+    attrs |= {name: run.curves.attrs[name] for name in ("dataset_digest", "engine", "threads")}
     attrs |= {"chance": by_chance.mean().item(), "best": returns.mean("seed").max().item(), "wall_seconds": float(np.round(seconds, 3))}
     save(xarray.Dataset({"return_": returns, "chance": by_chance}, attrs=attrs), path)
     for label in FIRST:

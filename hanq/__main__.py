@@ -11,8 +11,10 @@ from hanq.atari import check_gpu, table5
 from hanq.atari import command as seaquest
 from hanq.data import environments
 from hanq.engines import bench, bench_lab
-from hanq.reproduction import ledger, offline_choice, protocol
+from hanq.reproduction import ledger, offline_choice, protocol, reruns
 from hanq.training.train import ENGINES
+
+STUDIES = [offline_choice.NAME, *reruns.ROWS]  # experiments whose results are one file each
 
 
 class Parser(argparse.ArgumentParser):
@@ -42,7 +44,7 @@ def main(arguments=None):
 
     command("list", "", "the tables and figures that can be repeated")
     reproduce = command("reproduce", "table1 --env Pendulum --quick", "run a table or figure; stop it at any time, start it again")
-    reproduce.add_argument("experiment", choices=[*protocol.EXPERIMENTS, offline_choice.NAME, "all"])
+    reproduce.add_argument("experiment", choices=[*protocol.EXPERIMENTS, *STUDIES, "all"])
     reproduce.add_argument("--env", help="only the rows of this environment")
     reproduce.add_argument("--out", default="book/results", help="folder of the result files")
     reproduce.add_argument("--quick", action="store_true", help="a few seeds and steps, to try the command")
@@ -80,7 +82,8 @@ def show_list(options):
         jobs = protocol.jobs(name)
         kind = "tuned" if jobs[0].protocol.first else "grid"
         print(f"{name}: {len(jobs)} results on {', '.join(dict.fromkeys(job.environment for job in jobs))}, {kind}")
-    print(f"{offline_choice.NAME}: 1 result on {', '.join(environments.ENVIRONMENTS)}, grid")
+    for name in STUDIES:
+        print(f"{name}: 1 result on {', '.join(environments.ENVIRONMENTS)}, grid")
 
 
 def run_experiments(options):
@@ -88,9 +91,11 @@ def run_experiments(options):
     if options.experiment == "all":
         wanted = options.env and environments.find(options.env).name
         names = [name for name in protocol.EXPERIMENTS if wanted in (None, *(job.environment for job in protocol.jobs(name)))]
-        names.append(offline_choice.NAME)
+        names += STUDIES
     for name in names:
-        if name == offline_choice.NAME:
+        if name in reruns.ROWS:
+            reruns.reproduce(name, options.out, **shared)
+        elif name in STUDIES:
             offline_choice.reproduce(options.out, **shared)
         else:
             protocol.reproduce(name, options.out, **shared)

@@ -33,25 +33,45 @@ from hanq.training.segments import Checkpoint, progress_bar, segments
 from hanq.training.train import CHECKPOINT_SECONDS, ENGINES, agents_of
 
 PERTURBATION = 1e-7  # relative; neighbouring float32 differ by 0.6e-7 to 1.2e-7
-WITHOUT_TARGET = "target_rate=1"
+WITHOUT_TARGET, TARGET, LEARNED = "target_rate=1", paper.BEST, "hyper_lr=0.1"
 PERTURBED = [
-    *[("Pendulum", *row) for row in (("HANQ", "hyper_lr=0.1"), ("DQN", paper.BEST), ("DQN-LN", WITHOUT_TARGET), ("DQN-l2N", paper.BEST))],
-    *[("Acrobot", *row) for row in (("HANQ", "hyper_lr=0.1"), ("DQN-LN", WITHOUT_TARGET), ("DQN-l2N", WITHOUT_TARGET))],
-    *[("CartPole", *row) for row in (("HANQ", "hyper_lr=0.1"), ("DQN", paper.BEST), ("DQN-l2N", paper.BEST))],
+    paper.stem("table1", *row)
+    for row in (
+        ("Pendulum", "HANQ", LEARNED),
+        ("Pendulum", "DQN", TARGET),
+        ("Pendulum", "DQN-LN", WITHOUT_TARGET),
+        ("Pendulum", "DQN-l2N", TARGET),
+        ("Acrobot", "HANQ", LEARNED),
+        ("Acrobot", "DQN-LN", WITHOUT_TARGET),
+        ("Acrobot", "DQN-l2N", WITHOUT_TARGET),
+        ("CartPole", "HANQ", LEARNED),
+        ("CartPole", "DQN", TARGET),
+        ("CartPole", "DQN-l2N", TARGET),
+    )
 ]
-APART = [  # rows of Table 1 whose intervals do not overlap the paper's, small grids first
-    ("Acrobot", "DQN-l2N", WITHOUT_TARGET),
-    ("Acrobot", "DQN-LN", WITHOUT_TARGET),
-    ("CartPole", "DQN-l2N", paper.BEST),
-    ("Acrobot", "DQN", paper.BEST),
-    ("Acrobot", "DQN-LN", paper.BEST),
+CONTROLS = [  # their intervals overlap the paper's
+    paper.stem("table1", *row)
+    for row in (
+        ("Pendulum", "HANQ", LEARNED),
+        ("Pendulum", "DQN", WITHOUT_TARGET),
+        ("Acrobot", "HANQ", LEARNED),
+        ("Acrobot", "DQN", WITHOUT_TARGET),
+        ("CartPole", "HANQ", LEARNED),
+    )
 ]
-CONTROLS = [  # rows of Table 1 that overlap
-    ("Pendulum", "HANQ", "hyper_lr=0.1"),
-    ("Pendulum", "DQN", WITHOUT_TARGET),
-    ("Acrobot", "HANQ", "hyper_lr=0.1"),
-    ("Acrobot", "DQN", WITHOUT_TARGET),
-    ("CartPole", "HANQ", "hyper_lr=0.1"),
+APART = [  # those of these results do not; small grids first
+    paper.stem(*row)
+    for row in (
+        ("table1", "Acrobot", "DQN-l2N", WITHOUT_TARGET),
+        ("table1", "Acrobot", "DQN-LN", WITHOUT_TARGET),
+        ("table1", "CartPole", "DQN-l2N", TARGET),
+        ("table1", "Acrobot", "DQN", TARGET),
+        ("table1", "Acrobot", "DQN-LN", TARGET),
+        ("table4", "Pendulum", "none + l2N", "hyper_lr=0"),
+        ("table9", "Pendulum", "DQN", "discount=0.75; target_rate=1"),
+        ("table2", "Acrobot", "w/o any predictor", ""),
+        ("table2", "Acrobot", "symmetrized", ""),
+    )
 ]
 ROWS = {"perturbed": PERTURBED, "own-rule": [*APART[:2], *CONTROLS, *APART[2:]]}
 
@@ -71,11 +91,11 @@ class Trial(NamedTuple):
 def reproduce(name: str, out: str | PathLike, *, environment: str | None = None, quick: bool = False, engine: str = "auto") -> Path:
     """Train what the file lacks, one trial after another, and add each as it is done. Returns the file's path.
 
-    name: a key of `ROWS`. out: the folder of the result files, which must hold those of Table 1. environment: only rows of this
-    one. quick: few seeds and steps, from quick results of Table 1, in a file that ends in -quick.nc. engine: as in `hanq.train`.
-    Raises ValueError for an unknown environment, for a file of something else, or where Table 1 is missing.
+    name: a key of `ROWS`. out: the folder of the result files, which must hold those of the rows. environment: only rows of
+    this one. quick: few seeds and steps, from quick results of the rows, in a file that ends in -quick.nc. engine: as in
+    `hanq.train`. Raises ValueError for an unknown environment, for a file of something else, or where a result is missing.
     """
-    known = sorted({row[0] for row in ROWS[name]})
+    known = sorted({_job(result).environment for result in ROWS[name]})
     if environment is not None and environment not in known:
         raise ValueError(f"environment={shown(environment)} is not in {name}: use one of {known}")
     ending, round = ("-quick", protocol.QUICK) if quick else ("", protocol.FULL)
@@ -95,14 +115,13 @@ def path_of(name, folder, ending=""):
 
 
 def trials(name: str, folder: str | PathLike, ending: str = "") -> list[Trial]:
-    """List what an experiment trains. Raises ValueError if a result of Table 1 is not in the folder."""
+    """List what an experiment trains. Raises ValueError if the result of one of its rows is not in the folder."""
     found = []
-    for row in ROWS[name]:
-        result = paper.stem("table1", *row)
+    for result in ROWS[name]:
         path = paper.path_of(result + ending, folder)
         if not path.exists():
-            quick = " --quick" if ending else ""
-            raise ValueError(f"path={str(path)!r} is not there, and {name} needs its settings: run `reproduce table1{quick}` first")
+            first = f"`reproduce {_table(result)}{' --quick' if ending else ''}`"
+            raise ValueError(f"path={str(path)!r} is not there, and {name} needs its settings: run {first} first")
         if name == "perturbed":
             curves = load(path)
             as_it_is = Trial(result, *[curves[axis].item() for axis in GRID])
@@ -119,9 +138,13 @@ def perturbed(params, seeds, size):
     return (params * np.where(up, 1 + size, 1 - size)).astype(params.dtype)
 
 
+def _table(result):
+    return result.partition("-")[0]
+
+
 @cache
 def _job(result):
-    return next(job for job in protocol.jobs("table1") if job.name == result)
+    return next(job for job in protocol.jobs(_table(result)) if job.name == result)
 
 
 def _about(round):

@@ -9,17 +9,15 @@ from hanq.data import records
 from hanq.reproduction import paper, protocol, reruns
 from hanq.training.run import GRID
 
-ROW = ("Pendulum", "HANQ", "hyper_lr=0.1")
-STEM = paper.stem("table1", *ROW)
+STEM = paper.stem("table1", "Pendulum", "HANQ", "hyper_lr=0.1")
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder with a quick result of one row of Table 1, the only one that the experiments ask for."""
-    monkeypatch.setattr(reruns, "ROWS", {"perturbed": [ROW], "own-rule": [ROW]})
-    monkeypatch.setattr(
-        protocol, "jobs", lambda name, environment=None, jobs=protocol.jobs: [job for job in jobs(name) if job.name == STEM]
-    )
+    monkeypatch.setattr(reruns, "ROWS", {"perturbed": [STEM], "own-rule": [STEM]})
+    row = [job for job in protocol.jobs("table1") if job.name == STEM]
+    monkeypatch.setattr(protocol, "jobs", lambda *_: row)
     protocol.reproduce("table1", tmp_path, quick=True)
     return tmp_path
 

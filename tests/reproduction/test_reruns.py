@@ -1,5 +1,9 @@
 """Promise: a row trained again is the row of the tables, unless its weights were moved, and a stopped experiment goes on."""
 
+import json
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray
@@ -9,6 +13,7 @@ from hanq.data import records
 from hanq.reproduction import paper, protocol, reruns
 from hanq.training.run import GRID
 
+RESULTS = Path(__file__).parents[2] / "book" / "results"
 STEM = paper.stem("table1", "Pendulum", "HANQ", "hyper_lr=0.1")
 
 
@@ -103,3 +108,14 @@ def test_chance_is_all_of_the_spread_between_twins_that_share_nothing_and_none_b
     assert reruns.share_of_chance(one, one) == 0
     common = xarray.DataArray(3**0.5 * np.random.default_rng(1).normal(size=4_000), dims="seed")
     assert reruns.share_of_chance(common + one, common + other) == pytest.approx(1 / 4, abs=0.05)
+
+
+@pytest.mark.parametrize("name", [name for name in reruns.ROWS if reruns.path_of(name, RESULTS).exists()])
+def test_a_committed_file_holds_whole_rows_of_the_experiment_and_says_where_it_comes_from(name):
+    path = reruns.path_of(name, RESULTS)
+    found, wanted = records.load(path), reruns.trials(name, RESULTS)
+    held = reruns._held(path, protocol.FULL)
+    assert len(set(held)) == len(held) and set(held) == {trial for trial in wanted if trial.result in found.result.values}
+    assert json.loads(found.attrs["seeds"]) == found.seed.values.tolist() == list(paper.SEEDS)
+    assert found.attrs["gradient_steps"] == paper.STEPS and re.fullmatch("[0-9a-f]{12}", found.attrs["commit"])
+    assert np.isfinite(found.score).all() and (found.score > -100).all() and (found.score < 130).all()

@@ -3,6 +3,7 @@
 import argparse
 import signal
 import sys
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from hanq.atari import check_gpu, table5
 from hanq.atari import command as seaquest
 from hanq.data import environments
 from hanq.engines import bench, bench_lab, bench_screens
-from hanq.reproduction import ledger, minatar, offline_choice, protocol
+from hanq.reproduction import ledger, minatar, offline_choice, protocol, reruns
 from hanq.training.train import ENGINES
 
-OTHERS = {offline_choice.NAME: offline_choice.reproduce, minatar.SCALE: minatar.scale}  # experiments with files of their own
+STUDIES = {offline_choice.NAME: offline_choice.reproduce, minatar.SCALE: minatar.scale}  # experiments with files of their own
+STUDIES |= {name: partial(reruns.reproduce, name) for name in reruns.ROWS}
 
 
 class Parser(argparse.ArgumentParser):
@@ -44,7 +46,7 @@ def main(arguments=None):
 
     command("list", "", "the tables and figures that can be repeated")
     reproduce = command("reproduce", "table1 --env Pendulum --quick", "run a table or figure; stop it at any time, start it again")
-    reproduce.add_argument("experiment", choices=[*protocol.EXPERIMENTS, *OTHERS, "all"])
+    reproduce.add_argument("experiment", choices=[*protocol.EXPERIMENTS, *STUDIES, "all"])
     reproduce.add_argument("--env", help="only the rows of this environment")
     reproduce.add_argument("--out", default="book/results", help="folder of the result files")
     reproduce.add_argument("--quick", action="store_true", help="a few seeds and steps, to try the command")
@@ -82,7 +84,8 @@ def show_list(options):
         jobs = protocol.jobs(name)
         kind = "tuned" if jobs[0].protocol.first else "grid"
         print(f"{name}: {len(jobs)} results on {', '.join(dict.fromkeys(job.environment for job in jobs))}, {kind}")
-    print(f"{offline_choice.NAME}: 1 result on {', '.join(environments.ENVIRONMENTS)}, grid")
+    for name in (offline_choice.NAME, *reruns.ROWS):
+        print(f"{name}: 1 result on {', '.join(environments.ENVIRONMENTS)}, grid")
     print(f"{minatar.SCALE}: {len(minatar.REPORTS)} results on {', '.join(minatar.REPORTS)}, grid")
 
 
@@ -91,10 +94,10 @@ def run_experiments(options):
     if options.experiment == "all":
         wanted = options.env and environments.find(options.env).name
         names = [name for name in protocol.EXPERIMENTS if wanted in (None, *(job.environment for job in protocol.jobs(name)))]
-        names.append(offline_choice.NAME)
+        names += [offline_choice.NAME, *reruns.ROWS]
     for name in names:
-        if name in OTHERS:
-            OTHERS[name](options.out, **shared)
+        if name in STUDIES:
+            STUDIES[name](options.out, **shared)
         else:
             protocol.reproduce(name, options.out, **shared)
 

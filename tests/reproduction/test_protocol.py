@@ -7,6 +7,7 @@ import pytest
 
 from hanq.__main__ import main
 from hanq.data.collection import collect
+from hanq.data.foundations import records
 from hanq.reproduction import ledger, offline_choice, paper, protocol, reruns, variations
 from hanq.training.train import train
 

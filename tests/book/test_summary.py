@@ -38,7 +38,7 @@ FACTS = {
         result(dqn().result).score.sel(gradient_step=20_000).mean() > result(hanq().result).score.sel(gradient_step=20_000).mean()
     ),
     "DQN-LN with a target network and a discount of 0.9 comes as high as HANQ: they differ by 0.5 points (−3.4 to 3.7)": lambda: (
-        [round(one, 1) for one in gain(hanq().result, row("9", "DQN-LN", "discount=0.9; target_rate=0.001").result)] == [0.5, -3.4, 3.7]
+        [round(one, 1) for one in gain(hanq().result, row("9", "DQN-LN", "discount=0.9; target_rate=1e-3").result)] == [0.5, -3.4, 3.7]
     ),
     "HANQ scores about 0 with 5 of 30 seeds, and 25 of the 30 datasets never show the goal": lambda: (
         (seeds(hanq("Acrobot").result) < 10).sum() == 5 and (collect("Acrobot", range(30)).terminated.sum(1) == 0).sum() == 25
@@ -55,7 +55,7 @@ def test_a_sentence_of_the_summary_is_what_the_result_files_say(sentence):
 
 
 def test_the_table_has_the_ledgers_numbers():
-    shown = re.findall(r"^\| (?:\*\*(\w+):\*\* )?(.+?) \| (.+?) \| (.+?) \|$", TEXT, flags=re.MULTILINE)[2:]
+    shown = re.findall(r"^\| (?:\*\*(\w+):\*\* )?(.+?) \| (.+?) \| (.+?) \|$", TEXT, flags=re.MULTILINE)[1:]  # without the heading
     assert len(shown) == 9
     place = ""
     for environment, label, ours, papers in shown:

@@ -86,13 +86,21 @@ def show_list(options):
     print(f"{minatar.SCALE}: {len(minatar.REPORTS)} results on {', '.join(minatar.REPORTS)}, grid")
 
 
+def everything(environment):
+    """List all experiments on an environment, or on any for None: the paper's first, MinAtar's last. Raises ValueError if it is unknown."""
+    if environment is None or minatar.is_game(environment):
+        wanted = environment and minatar.find(environment).name
+    else:
+        wanted = environments.find(environment).name
+    names = [name for name in protocol.EXPERIMENTS if wanted in (None, *(job.environment for job in protocol.jobs(name)))]
+    own = [minatar.SCALE, minatar.NAME] if minatar.NAME in names else []
+    classic = [offline_choice.NAME] if wanted in (None, *environments.ENVIRONMENTS) else []
+    return [name for name in names if name != minatar.NAME] + classic + own
+
+
 def run_experiments(options):
-    names, shared = [options.experiment], dict(environment=options.env, quick=options.quick, engine=options.engine)
-    if options.experiment == "all":
-        wanted = options.env and environments.find(options.env).name
-        names = [name for name in protocol.EXPERIMENTS if wanted in (None, *(job.environment for job in protocol.jobs(name)))]
-        names.append(offline_choice.NAME)
-    for name in names:
+    shared = dict(environment=options.env, quick=options.quick, engine=options.engine)
+    for name in everything(options.env) if options.experiment == "all" else [options.experiment]:
         if name in OTHERS:
             OTHERS[name](options.out, **shared)
         else:

@@ -14,8 +14,6 @@ from hanq.engines import bench, bench_lab, bench_screens
 from hanq.reproduction import ledger, minatar, offline_choice, protocol
 from hanq.training.train import ENGINES
 
-OTHERS = {offline_choice.NAME: offline_choice.reproduce, minatar.SCALE: minatar.scale}  # experiments with files of their own
-
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose error messages always fit on one line."""
@@ -44,7 +42,7 @@ def main(arguments=None):
 
     command("list", "", "the tables and figures that can be repeated")
     reproduce = command("reproduce", "table1 --env Pendulum --quick", "run a table or figure; stop it at any time, start it again")
-    reproduce.add_argument("experiment", choices=[*protocol.EXPERIMENTS, *OTHERS, "all"])
+    reproduce.add_argument("experiment", choices=[*protocol.EXPERIMENTS, offline_choice.NAME, minatar.SCALE, "all"])
     reproduce.add_argument("--env", help="only the rows of this environment")
     reproduce.add_argument("--out", default="book/results", help="folder of the result files")
     reproduce.add_argument("--quick", action="store_true", help="a few seeds and steps, to try the command")
@@ -101,8 +99,10 @@ def everything(environment):
 def run_experiments(options):
     shared = dict(environment=options.env, quick=options.quick, engine=options.engine)
     for name in everything(options.env) if options.experiment == "all" else [options.experiment]:
-        if name in OTHERS:
-            OTHERS[name](options.out, **shared)
+        if name == offline_choice.NAME:
+            offline_choice.reproduce(options.out, **shared)
+        elif name == minatar.SCALE:
+            minatar.scale(options.out, **shared)
         else:
             protocol.reproduce(name, options.out, **shared)
 

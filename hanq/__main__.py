@@ -9,7 +9,7 @@ from pathlib import Path
 from hanq.atari import bench as atari_bench
 from hanq.atari import check_gpu, table5
 from hanq.atari import command as seaquest
-from hanq.data import environments
+from hanq.data import environments, simulators
 from hanq.engines import bench, bench_lab, bench_screens
 from hanq.reproduction import ledger, minatar, offline_choice, protocol
 from hanq.training.train import ENGINES
@@ -86,10 +86,7 @@ def show_list(options):
 
 def everything(environment):
     """List all experiments on an environment, or on any for None: the paper's first, MinAtar's last. Raises ValueError if it is unknown."""
-    if environment is None or minatar.is_game(environment):
-        wanted = environment and minatar.find(environment).name
-    else:
-        wanted = environments.find(environment).name
+    wanted = environment and (simulators.known(environment) or environments.find(environment)).name
     names = [name for name in protocol.EXPERIMENTS if wanted in (None, *(job.environment for job in protocol.jobs(name)))]
     own = [minatar.SCALE, minatar.NAME] if minatar.NAME in names else []
     classic = [offline_choice.NAME] if wanted in (None, *environments.ENVIRONMENTS) else []

@@ -11,8 +11,13 @@ from hanq.atari import check_gpu, table5
 from hanq.atari import command as seaquest
 from hanq.data import environments, simulators
 from hanq.engines import bench, bench_lab, bench_screens
-from hanq.reproduction import ledger, minatar, offline_choice, protocol
+from hanq.reproduction import ledger, minatar, offline_choice, protocol, reruns
 from hanq.training.train import ENGINES
+
+STUDIES = {  # experiments with files of their own; looked up when they run
+    offline_choice.NAME: lambda *given, **options: offline_choice.reproduce(*given, **options),
+    minatar.SCALE: lambda *given, **options: minatar.scale(*given, **options),
+} | {name: lambda *given, name=name, **options: reruns.reproduce(name, *given, **options) for name in reruns.ROWS}
 
 
 class Parser(argparse.ArgumentParser):
@@ -42,7 +47,7 @@ def main(arguments=None):
 
     command("list", "", "the tables and figures that can be repeated")
     reproduce = command("reproduce", "table1 --env Pendulum --quick", "run a table or figure; stop it at any time, start it again")
-    reproduce.add_argument("experiment", choices=[*protocol.EXPERIMENTS, offline_choice.NAME, minatar.SCALE, "all"])
+    reproduce.add_argument("experiment", choices=[*protocol.EXPERIMENTS, *STUDIES, "all"])
     reproduce.add_argument("--env", help="only the rows of this environment")
     reproduce.add_argument("--out", default="book/results", help="folder of the result files")
     reproduce.add_argument("--quick", action="store_true", help="a few seeds and steps, to try the command")
@@ -80,7 +85,8 @@ def show_list(options):
         jobs = protocol.jobs(name)
         kind = "tuned" if jobs[0].protocol.first else "grid"
         print(f"{name}: {len(jobs)} results on {', '.join(dict.fromkeys(job.environment for job in jobs))}, {kind}")
-    print(f"{offline_choice.NAME}: 1 result on {', '.join(environments.ENVIRONMENTS)}, grid")
+    for name in (offline_choice.NAME, *reruns.ROWS):
+        print(f"{name}: 1 result on {', '.join(environments.ENVIRONMENTS)}, grid")
     print(f"{minatar.SCALE}: {len(minatar.REPORTS)} results on {', '.join(minatar.REPORTS)}, grid")
 
 
@@ -89,17 +95,15 @@ def everything(environment):
     wanted = environment and (simulators.known(environment) or environments.find(environment)).name
     names = [name for name in protocol.EXPERIMENTS if wanted in (None, *(job.environment for job in protocol.jobs(name)))]
     own = [minatar.SCALE, minatar.NAME] if minatar.NAME in names else []
-    classic = [offline_choice.NAME] if wanted in (None, *environments.ENVIRONMENTS) else []
+    classic = [offline_choice.NAME, *reruns.ROWS] if wanted in (None, *environments.ENVIRONMENTS) else []
     return [name for name in names if name != minatar.NAME] + classic + own
 
 
 def run_experiments(options):
     shared = dict(environment=options.env, quick=options.quick, engine=options.engine)
     for name in everything(options.env) if options.experiment == "all" else [options.experiment]:
-        if name == offline_choice.NAME:
-            offline_choice.reproduce(options.out, **shared)
-        elif name == minatar.SCALE:
-            minatar.scale(options.out, **shared)
+        if name in STUDIES:
+            STUDIES[name](options.out, **shared)
         else:
             protocol.reproduce(name, options.out, **shared)
 

@@ -172,7 +172,7 @@ def is_done(job):
     algorithm, settings = search.best() if search else (job.row.algorithms[0], job.row.settings)
     found = held(load(job.path), job.path)
     found |= {"data": {"reward_scale": 1.0, "reward_level": 1.0} | json.loads(found.get("dataset", "{}"))}
-    asked = _conditions(job) | {
+    asked = conditions(job) | {
         "protocol": "tuned" if search else "grid",
         "algorithm": algorithm.canonical(),
         "settings": {axis: np.atleast_1d(settings.get(axis, USUAL.get(axis))).tolist() for axis in GRID},
@@ -188,7 +188,7 @@ def is_done(job):
     return True
 
 
-def _conditions(job):
+def conditions(job):
     """Describe the data and the evaluation of a job, which its search and its report have in common."""
     on_pendulum, known = job.environment == "Pendulum", simulators.known(job.environment)
     data = {
@@ -209,7 +209,7 @@ def _search(job, trained):
     """Return the `Tuning` that chooses a job's settings, or None. Raises ValueError if its file belongs to another search."""
     _, first, second, finalists, growing = job.protocol
     path = job.path.with_name(f"{job.path.stem}-tuning.nc")
-    return first and Tuning(path, job.row.algorithms, job.row.settings, first, second, finalists, trained, _conditions(job), growing)
+    return first and Tuning(path, job.row.algorithms, job.row.settings, first, second, finalists, trained, conditions(job), growing)
 
 
 def _run(job, engine):
@@ -232,7 +232,7 @@ def _trained(job, engine, algorithm, settings, round):
     this = sha256(repr((algorithm.essential(), settings, round)).encode()).hexdigest()[:8]
     checkpoint = job.path.with_name(f"{job.path.stem}.{this}.checkpoint")
     shared = job.row.shared_dataset
-    data = _collected(job.environment, round.seeds if shared is None else (shared,), **job.row.data)
+    data = collected(job.environment, round.seeds if shared is None else (shared,), **job.row.data)
     run = train(
         algorithm,
         data,
@@ -249,7 +249,7 @@ def _trained(job, engine, algorithm, settings, round):
 
 
 @lru_cache(maxsize=4)
-def _collected(environment, seeds, reward_scale=1.0, reward_level=1.0, **options):
+def collected(environment, seeds, reward_scale=1.0, reward_level=1.0, **options):
     data = collect(environment, seeds, **options)
     if reward_scale == reward_level == 1:
         return data

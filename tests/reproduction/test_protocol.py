@@ -8,7 +8,7 @@ import pytest
 from hanq.__main__ import main
 from hanq.data.collection import collect
 from hanq.data.foundations import records
-from hanq.reproduction import ledger, offline_choice, paper, protocol, variations
+from hanq.reproduction import ledger, offline_choice, paper, protocol, reruns, variations
 from hanq.training.train import train
 
 
@@ -83,10 +83,12 @@ def test_all_of_one_environment_is_what_there_is_of_it(monkeypatch):
     ran = []
     monkeypatch.setattr(protocol, "reproduce", lambda name, *_, environment, **__: ran.append((name, environment)))
     monkeypatch.setattr(offline_choice, "reproduce", lambda _, *, environment, **__: ran.append((offline_choice.NAME, environment)))
+    monkeypatch.setattr(reruns, "reproduce", lambda name, _, *, environment, **__: ran.append((name, environment)))
     for environment in ("Acrobot", "CartPole"):
         main(["reproduce", "all", "--env", environment])
-    expected = [(name, "Acrobot") for name in ("table1", "table2", "table3", "table7", "beyond", "offline-choice")]
-    assert ran == expected + [(name, "CartPole") for name in ("table1", "beyond", "offline-choice")]
+    studies = ["offline-choice", "perturbed", "own-rule"]
+    expected = [(name, "Acrobot") for name in ("table1", "table2", "table3", "table7", "beyond", *studies)]
+    assert ran == expected + [(name, "CartPole") for name in ("table1", "beyond", *studies)]
     with pytest.raises(SystemExit, match="2"):
         main(["reproduce", "all", "--env", "LunarLander"])
 

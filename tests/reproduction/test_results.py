@@ -12,7 +12,7 @@ from hanq.atari import table5
 from hanq.atari.training import PRECISIONS
 from hanq.data.foundations import records
 from hanq.data.minatar import GAMES
-from hanq.reproduction import minatar, offline_choice, paper, protocol, variations
+from hanq.reproduction import minatar, offline_choice, paper, protocol, reruns, variations
 from hanq.reproduction.tuning import Tuning
 from hanq.training import scores
 from hanq.training.run import GRID
@@ -26,7 +26,7 @@ JOBS = {job.name: job for name in protocol.EXPERIMENTS for job in protocol.jobs(
 DONE = {name: job for name, job in JOBS.items() if name in FILES}
 TUNED = [name for name, job in DONE.items() if job.protocol.first]
 SEAQUEST = {table5.result_name(label, precision): (row, precision) for label, row in table5.ROWS.items() for precision in PRECISIONS}
-STUDY = f"{offline_choice.NAME}-agents"  # no curves: see tests/reproduction/test_offline_choice.py
+STUDIES = {f"{offline_choice.NAME}-agents", *(f"{name}-scores" for name in reruns.ROWS)} & {*FILES}  # no curves: tests of their own
 PLAYED = [name for name in SEAQUEST if name in FILES]
 
 
@@ -37,7 +37,7 @@ def test_a_result_file_is_intact_and_says_where_it_comes_from(path):
         assert found.attrs[name], name
     assert re.fullmatch("[0-9a-f]{12}", found.attrs["commit"]), "made on a changed or unknown tree"
     assert found.attrs["wall_seconds"] > 0
-    if not path.stem.endswith("-tuning") and path != FILES.get(STUDY):
+    if not path.stem.endswith("-tuning") and path not in [FILES[name] for name in STUDIES]:
         assert found.attrs["dataset_digest"] and found.attrs["protocol"] in ("tuned", "grid")
 
 
@@ -57,7 +57,7 @@ def test_there_are_no_files_but_those_of_experiments():
         *DONE,
         *(f"{name}-tuning" for name in TUNED),
         *PLAYED,
-        STUDY,
+        *STUDIES,
         *(f"{minatar.NAME}-scale-{minatar.short(game)}" for game in minatar.REPORTS if np.isfinite(GAMES[game].high_return)),
         *(f"{name}{kind}" for name in variations.RETIRED for kind in ("", "-tuning")),
     }

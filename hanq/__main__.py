@@ -3,20 +3,21 @@
 import argparse
 import signal
 import sys
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from hanq.atari import bench as atari_bench
 from hanq.atari import check_gpu, table5
 from hanq.atari import command as seaquest
-from hanq.data import environments
+from hanq.data import environments, simulators
 from hanq.engines import bench, bench_lab, bench_screens
 from hanq.reproduction import ledger, minatar, offline_choice, protocol, reruns
 from hanq.training.train import ENGINES
 
-STUDIES = {offline_choice.NAME: offline_choice.reproduce, minatar.SCALE: minatar.scale}  # experiments with files of their own
-STUDIES |= {name: partial(reruns.reproduce, name) for name in reruns.ROWS}
+STUDIES = {  # experiments with files of their own; looked up when they run
+    offline_choice.NAME: lambda *given, **options: offline_choice.reproduce(*given, **options),
+    minatar.SCALE: lambda *given, **options: minatar.scale(*given, **options),
+} | {name: lambda *given, name=name, **options: reruns.reproduce(name, *given, **options) for name in reruns.ROWS}
 
 
 class Parser(argparse.ArgumentParser):
@@ -89,13 +90,18 @@ def show_list(options):
     print(f"{minatar.SCALE}: {len(minatar.REPORTS)} results on {', '.join(minatar.REPORTS)}, grid")
 
 
+def everything(environment):
+    """List all experiments on an environment, or on any for None: the paper's first, MinAtar's last. Raises ValueError if it is unknown."""
+    wanted = environment and (simulators.known(environment) or environments.find(environment)).name
+    names = [name for name in protocol.EXPERIMENTS if wanted in (None, *(job.environment for job in protocol.jobs(name)))]
+    own = [minatar.SCALE, minatar.NAME] if minatar.NAME in names else []
+    classic = [offline_choice.NAME, *reruns.ROWS] if wanted in (None, *environments.ENVIRONMENTS) else []
+    return [name for name in names if name != minatar.NAME] + classic + own
+
+
 def run_experiments(options):
-    names, shared = [options.experiment], dict(environment=options.env, quick=options.quick, engine=options.engine)
-    if options.experiment == "all":
-        wanted = options.env and environments.find(options.env).name
-        names = [name for name in protocol.EXPERIMENTS if wanted in (None, *(job.environment for job in protocol.jobs(name)))]
-        names += [offline_choice.NAME, *reruns.ROWS]
-    for name in names:
+    shared = dict(environment=options.env, quick=options.quick, engine=options.engine)
+    for name in everything(options.env) if options.experiment == "all" else [options.experiment]:
         if name in STUDIES:
             STUDIES[name](options.out, **shared)
         else:

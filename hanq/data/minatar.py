@@ -31,7 +31,7 @@ def _game(name, channels, actions, low=nan, high=nan):
 GAMES = {  # channels, actions; the returns that score 0 and 100, from `python -m hanq reproduce minatar-scale`; NaN: not measured yet
     game.name: game
     for game in (
-        _game("MinAtar/Seaquest-v1", 10, 6),
+        _game("MinAtar/Seaquest-v1", 10, 6, 0.1, 1.2),
         _game("MinAtar/Breakout-v1", 4, 3),
         _game("MinAtar/Asterix-v1", 4, 5),
         _game("MinAtar/Freeway-v1", 7, 3),

@@ -49,7 +49,7 @@ class TorchEngine:
     """
 
     name, compiled = "torch", staticmethod(lambda function: function)
-    segment_seconds = 1.0  # how long a call should last
+    stretch = 1  # how many times longer than usual a call may last, see `segments`
 
     def __init__(self, network, agents, dataset, batch_size, device="cpu", next_actions=None):
         self.network, self.batch_size, self.size = network, batch_size, dataset.size

@@ -11,7 +11,8 @@ from hanq.algorithm import Algorithm
 from hanq.atari import table5
 from hanq.atari.training import PRECISIONS
 from hanq.data.foundations import records
-from hanq.reproduction import offline_choice, paper, protocol, reruns, variations
+from hanq.data.minatar import GAMES
+from hanq.reproduction import minatar, offline_choice, paper, protocol, reruns, variations
 from hanq.reproduction.tuning import Tuning
 from hanq.training import scores
 from hanq.training.run import GRID
@@ -57,6 +58,7 @@ def test_there_are_no_files_but_those_of_experiments():
         *(f"{name}-tuning" for name in TUNED),
         *PLAYED,
         *STUDIES,
+        *(f"{minatar.NAME}-scale-{minatar.short(game)}" for game in minatar.REPORTS if np.isfinite(GAMES[game].high_return)),
         *(f"{name}{kind}" for name in variations.RETIRED for kind in ("", "-tuning")),
     }
     assert {path.suffix for path in FOLDER.rglob("*") if path.is_file()} == {".nc"}

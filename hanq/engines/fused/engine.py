@@ -172,9 +172,9 @@ class FusedEngine:
         self.threads = numba.config.NUMBA_NUM_THREADS
         self.structure, self.lengths, self.places = structure_of(network, batch_size, next_actions is not None)
         self.hyper = hyper_of(network.algorithm)
-        self.screens, self.segment_seconds = None, 1.0
+        self.screens, self.stretch = None, 1
         if network.convolutions:
-            self.segment_seconds = 10.0  # an agent's way into the engine's memory and out takes as long as several steps
+            self.stretch = 10  # an agent's way into the engine's memory and out takes as long as several steps
             self.screens = [packed.view(np.uint64) for packed in (dataset.observations, dataset.next_observations)]
         columns = (
             *(() if network.convolutions else (dataset.observations, dataset.next_observations)),

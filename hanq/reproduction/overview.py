@@ -106,7 +106,7 @@ def distinct(found):
 
 
 def picture(found, named: int = 5):
-    """Every score of the paper across and ours upward, both with their intervals; the `named` that lie farthest off are named."""
+    """Every score of the paper across and ours upward, both with their intervals; the `named` farthest off are numbered and named."""
     figure, axes = plt.subplots(figsize=(5.6, 5.4))
     axes.plot([-10, 110], [-10, 110], color="#999999", linewidth=1)
     lines = distinct(found)
@@ -127,17 +127,12 @@ def picture(found, named: int = 5):
             markersize=4,
         )
     far = lines[lines.overlap == "no"].assign(gap=lambda one: (one.ours_mean - one.paper_mean).abs()).nlargest(named, "gap")
-    for line, place in zip(far.itertuples(), plots.spread(np.minimum(far.ours_mean - 9, 22), 6, -8, 24), strict=True):
-        axes.annotate(
-            "HANQ " * (line.algorithm in VARIANTS) + f"{label(line)} ({line.environment})",
-            (line.paper_mean, line.ours_mean),
-            (109, place),
-            arrowprops=dict(arrowstyle="-", color="#999999", linewidth=0.7, relpos=(0, 0.5)),
-            ha="right",
-            va="center",
-            fontsize="x-small",
-            color="#444444",
-        )
+    names = []
+    for number, line in enumerate(far.itertuples(), 1):
+        place = (line.paper_mean, line.ours_mean)
+        axes.annotate(number, place, (5, -4), textcoords="offset points", va="top", fontsize="small", color="#444444")
+        names.append(f"{number}  {'HANQ ' * (line.algorithm in VARIANTS)}{label(line)} ({line.environment})")
+    axes.text(-8, 108, "\n".join(names), va="top", fontsize="x-small", color="#444444", linespacing=1.5)
     mean, low, high = CHANCE["Pendulum"]
     axes.axhspan(low, high, color="#eeeeee", zorder=0)
     axes.text(-9, mean, "random actions\non Pendulum", va="center", fontsize="x-small", color="#5f5f5f")

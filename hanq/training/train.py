@@ -78,6 +78,8 @@ def train(
     - environment: where policies are evaluated, as in `Dataset.from_arrays`. By default, the environment of the dataset.
     - standardise: whether to subtract the mean of each column of a dataset's observations and divide by its standard deviation
       during learning. The run and its policies still take raw observations, because the scaling is folded into the first layer.
+      Without it there is a warning of columns that go beyond 1,000, and of those, other than flags and counts, whose standard
+      deviation is below 0.05.
 
     On one kind of processor and with one version of Numba, the fused engine computes the same bits for an agent in every
     process, on any number of threads, with any other agents, and after any number of interruptions.

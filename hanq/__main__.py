@@ -10,9 +10,11 @@ from hanq.atari import bench as atari_bench
 from hanq.atari import check_gpu, table5
 from hanq.atari import command as seaquest
 from hanq.data import environments
-from hanq.engines import bench, bench_lab
-from hanq.reproduction import ledger, offline_choice, protocol
+from hanq.engines import bench, bench_lab, bench_screens
+from hanq.reproduction import ledger, minatar, offline_choice, protocol
 from hanq.training.train import ENGINES
+
+OTHERS = {offline_choice.NAME: offline_choice.reproduce, minatar.SCALE: minatar.scale}  # experiments with files of their own
 
 
 class Parser(argparse.ArgumentParser):
@@ -42,7 +44,7 @@ def main(arguments=None):
 
     command("list", "", "the tables and figures that can be repeated")
     reproduce = command("reproduce", "table1 --env Pendulum --quick", "run a table or figure; stop it at any time, start it again")
-    reproduce.add_argument("experiment", choices=[*protocol.EXPERIMENTS, offline_choice.NAME, "all"])
+    reproduce.add_argument("experiment", choices=[*protocol.EXPERIMENTS, *OTHERS, "all"])
     reproduce.add_argument("--env", help="only the rows of this environment")
     reproduce.add_argument("--out", default="book/results", help="folder of the result files")
     reproduce.add_argument("--quick", action="store_true", help="a few seeds and steps, to try the command")
@@ -81,6 +83,7 @@ def show_list(options):
         kind = "tuned" if jobs[0].protocol.first else "grid"
         print(f"{name}: {len(jobs)} results on {', '.join(dict.fromkeys(job.environment for job in jobs))}, {kind}")
     print(f"{offline_choice.NAME}: 1 result on {', '.join(environments.ENVIRONMENTS)}, grid")
+    print(f"{minatar.SCALE}: {len(minatar.REPORTS)} results on {', '.join(minatar.REPORTS)}, grid")
 
 
 def run_experiments(options):
@@ -90,8 +93,8 @@ def run_experiments(options):
         names = [name for name in protocol.EXPERIMENTS if wanted in (None, *(job.environment for job in protocol.jobs(name)))]
         names.append(offline_choice.NAME)
     for name in names:
-        if name == offline_choice.NAME:
-            offline_choice.reproduce(options.out, **shared)
+        if name in OTHERS:
+            OTHERS[name](options.out, **shared)
         else:
             protocol.reproduce(name, options.out, **shared)
 
@@ -101,6 +104,11 @@ def show_ledger(options):
     print(found[ledger.COLUMNS].to_csv(index=False).strip() if options.csv else ledger.summary(found))
 
 
+def time_engines(options):
+    for module in (atari_bench,) if options.atari else (bench_lab,) if options.lab else (bench, bench_screens):
+        module.main()
+
+
 RUN = {
     "list": show_list,
     "reproduce": run_experiments,
@@ -108,7 +116,7 @@ RUN = {
     "seaquest": seaquest.run,
     "table5": table5.run,
     "check-gpu": check_gpu.run,
-    "bench": lambda options: (atari_bench if options.atari else bench_lab if options.lab else bench).main(),
+    "bench": time_engines,
 }
 RESUMED = ("reproduce", "seaquest", "table5")  # these save as they go
 

@@ -48,11 +48,11 @@ def torso(network, weights, observations):
     """Return the inputs of the first hidden layer, (agents, batch, network.obs_dim).
 
     observations: (agents, batch, obs_dim), returned unchanged if there are no convolutions; otherwise images with values from 0
-    to 255 in any type, (agents, batch, channels, height, width).
+    to network.brightest in any type, (agents, batch, channels, height, width).
     """
     if not network.convolutions:
         return observations
-    x = observations.to(weights["conv_0.weight"].dtype) / 255
+    x = observations.to(weights["conv_0.weight"].dtype) / network.brightest
     for i, convolution in enumerate(network.convolutions):
         of_every_agent = torch.vmap(partial(conv2d, stride=convolution.stride))
         x = relu(of_every_agent(x, weights[f"conv_{i}.weight"], weights[f"conv_{i}.bias"]))

@@ -13,7 +13,7 @@ from plain import training as plain_training
 
 import hanq
 from hanq import reference
-from hanq.data.generator import minibatch
+from hanq.data.foundations.generator import minibatch
 from hanq.engines.population import initial_parameters
 from hanq.reference import Batch, step
 

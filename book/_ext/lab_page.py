@@ -15,6 +15,7 @@ import numpy as np
 
 TOP = Path(__file__).parents[2]
 RESULTS = TOP / "book" / "results"
+LEDGER = ("table*", "pqn")  # what the ledger shows and a chart can: classic control
 FOLDERS = ("fig6b", "fig3a", "fig3b", "fig4a", "fig7", "table1", "table3", "table4", "table8")  # the first run of a setting counts
 SCRIPTS = ("curves.js", "engine.bundle.js", "page.bundle.js")  # of a page with a laboratory, in this order
 RESAMPLES = 10_000
@@ -45,13 +46,13 @@ def colours():
 
 @cache
 def resamples(seeds):
-    """How often each seed is drawn in each resample, as shares: (RESAMPLES, seeds)."""
-    return np.random.default_rng(0).multinomial(seeds, np.full(seeds, 1 / seeds), RESAMPLES) / seeds
+    """How often each seed is drawn in each resample, as shares: (seeds, RESAMPLES)."""
+    return (np.random.default_rng(0).multinomial(seeds, np.full(seeds, 1 / seeds), RESAMPLES).T / seeds).astype(np.float32)
 
 
 def interval(scores):
     """Mean over seeds and its 95% percentile bootstrap, each (steps,); scores: (seeds, steps)."""
-    means = np.sort((resamples(len(scores)) @ scores).T)  # (steps, RESAMPLES)
+    means = np.sort(scores.T.astype(np.float32) @ resamples(len(scores)))  # (steps, RESAMPLES)
     low, high = np.percentile(means, [2.5, 97.5], axis=1)
     return {"mean": scores.mean(0), "low": low, "high": high}
 
@@ -96,22 +97,47 @@ def read(path):
         scores = file["score"][:].astype(float)[:, 0, 0, 0, 0]  # (learning rates, seeds, steps)
         steps = file["gradient_step"][:].tolist()
         for rate, of_seeds in zip(numbers["learning_rate"], scores, strict=True):
-            rounded = {name: np.round(values, 1).tolist() for name, values in interval(of_seeds).items()}
             of = parts(algorithm, target_rate, hyper_lr)
-            seeds = np.clip(np.rint(of_seeds), -128, 127).astype(np.int8)
             result = f"{path.parent.name}/{path.stem}"
-            yield {"result": result, "parts": of, "learningRate": rate, "steps": steps, **rounded, "seeds": seeds}
+            yield {"result": result, "parts": of, "learningRate": rate, "steps": steps, **drawn(of_seeds)}
+
+
+def drawn(scores):
+    """What a chart shows of scores (seeds, steps): mean, low and high in tenths, and the seeds in whole points."""
+    rounded = {name: np.round(values, 1).tolist() for name, values in interval(scores).items()}
+    return rounded | {"seeds": np.clip(np.rint(scores), -128, 127).astype(np.int8)}
+
+
+def ledger(results=RESULTS, folders=LEDGER):
+    """{name of a result: {steps, mean, low, high, seeds}}: the curves behind each score of the ledger on classic control."""
+    found = {}
+    for path in sorted(path for folder in folders for path in results.glob(f"{folder}/*.nc") if not path.stem.endswith("-tuning")):
+        with h5py.File(path) as file:
+            *grid, seeds, steps = file["score"].shape
+            if set(grid) != {1}:
+                raise ValueError(f"{path} has several settings, {file['score'].shape}: a result of the ledger has one")
+            scores = file["score"][:].astype(float).reshape(seeds, steps)
+            found[f"{path.parent.name}/{path.stem}"] = {"steps": file["gradient_step"][:].tolist(), **drawn(scores)}
+    return found
 
 
 def write(folder):
-    """Write `curves.js`, `seeds.js` and `still.svg` into a folder of the site; seeds are a byte a score, in base64, curve by curve."""
+    """Write `still.svg` and what the page reads into a folder of the site; seeds are a byte a score, in base64.
+
+    `curves.js` comes with the page. What is loaded when it is wanted: `seeds.js`, its seeds curve by curve; `results.js`, the ledger's.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    found = curves()
-    seeds = [base64.b64encode(curve.pop("seeds").tobytes()).decode() for curve in found]
-    for name, value in (("hanqLabCurves", {"curves": found, "colours": colours()}), ("hanqLabSeeds", seeds)):
+    found, results = curves(), ledger()
+    seeds = [coded(curve.pop("seeds")) for curve in found]
+    results = {name: result | {"seeds": coded(result["seeds"])} for name, result in results.items()}
+    for name, value in (("Curves", {"curves": found, "colours": colours()}), ("Seeds", seeds), ("Results", results)):
         text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-        (folder / f"{name.removeprefix('hanqLab').lower()}.js").write_text(f"globalThis.{name} = {text};\n")
+        (folder / f"{name.lower()}.js").write_text(f"globalThis.hanqLab{name} = {text};\n")
     (folder / "still.svg").write_text(still(found, colours()))
+
+
+def coded(seeds):
+    return base64.b64encode(seeds.tobytes()).decode()
 
 
 STILL = {"HANQ": ("fig6b/HANQ", 10**-1.5), "DQN": ("fig3a/DQN", 10**-2.5), "DQN, no target": ("fig3b/DQN", 10**-2.5)}

@@ -2,7 +2,7 @@
 
 from hanq.algorithm.agents import Agents, State
 from hanq.algorithm.family import CHOICES, DQN, DQN_L2N, DQN_LN, HANQ, PQN, SSANQ, SSAQ, Algorithm
-from hanq.algorithm.network import NORM_EPSILON, Convolution, Network
+from hanq.algorithm.network import NORM_EPSILON, Convolution, Network, screen_network
 
 __all__ = [
     "Agents",
@@ -19,4 +19,5 @@ __all__ = [
     "NORM_EPSILON",
     "Convolution",
     "Network",
+    "screen_network",
 ]

@@ -19,6 +19,9 @@ class Convolution(NamedTuple):
     stride: int
 
 
+FILTERS, FILTER_SIDE = 16, 3
+
+
 @dataclass(frozen=True)
 class Network:
     """The networks of an algorithm for one problem: their parameters, and how these are stored.
@@ -32,6 +35,8 @@ class Network:
     """The number of inputs of the hidden layer: of the observation, or of the output of the convolutions."""
     actions: int
     convolutions: tuple[Convolution, ...] = ()
+    brightest: int = 255
+    """The largest value of a pixel, by which the convolutions' inputs are divided: 255, or 1 for binary screens."""
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -72,3 +77,13 @@ class Network:
             views[name] = params[..., start:stop].reshape(*params.shape[:-1], *shape)
             start = stop
         return views
+
+
+def screen_network(algorithm: Algorithm, screen: tuple[int, int, int], actions: int) -> Network:
+    """Return the network of Young and Tian (2019) for binary screens, (channels, height, width).
+
+    It has one convolution of 16 filters of 3x3 pixels with a ReLU, below the algorithm's hidden layer; theirs has 128 features.
+    """
+    channels, height, width = screen
+    inputs = FILTERS * (height - FILTER_SIDE + 1) * (width - FILTER_SIDE + 1)
+    return Network(algorithm, inputs, actions, (Convolution(channels, FILTERS, FILTER_SIDE, 1),), brightest=1)

@@ -14,24 +14,13 @@ from hanq.algorithm import DQN_LN, HANQ, Agents
 from hanq.atari import frames, game
 from hanq.atari.network import seaquest_network, step_gflop
 from hanq.atari.training import SeaquestEngine, checked_device
-from hanq.data import records
+from hanq.data.foundations import records
 from hanq.engines.bench import least_seconds
+from hanq.engines.bench_screens import matmul_gflops
 from hanq.engines.population import initial_state
-from hanq.engines.torch_engine import wait
 
 BATCH, TRANSITIONS, SIZE = 128, 4_000, 2_048
 LINE = "{:<50} {:>10} {:>10}"
-
-
-def matmul_gflops(device, size=SIZE):
-    """Measure the speed of a float32 matrix product, in billions of floating-point operations per second."""
-    a = torch.rand(size, size, device=device)
-
-    def product():
-        a @ a
-        wait(device)
-
-    return 2 * size**3 / least_seconds(product) / 1e9
 
 
 def population(algorithm, data, device, agents=1, hyper_lr=0.0, precision="float32"):
@@ -61,7 +50,7 @@ def main():
         data = frames.collect(folder, [0], TRANSITIONS, progress=False)
         seconds = time.process_time() - start
         print(f"random play: {TRANSITIONS / seconds:.0f} agent steps a second of one core's time, 4 frames each")
-        gflops = matmul_gflops(device)
+        gflops = matmul_gflops(device, SIZE)
         gflop = step_gflop(seaquest_network(HANQ, game.SEAQUEST.actions), BATCH)
         print(
             f"matrix product: {gflops:.0f} GFLOP/s; a step of batch {BATCH} is {gflop:.1f} GFLOP: "

@@ -18,8 +18,8 @@ from hanq.atari import bench, command, frames, game, table5
 from hanq.atari.evaluation import Evaluation
 from hanq.atari.network import FRAMES
 from hanq.atari.training import PRECISIONS, SHARE_OF_MEMORY, SeaquestEngine, checked_device
-from hanq.data import records
-from hanq.data.arguments import positive_integer
+from hanq.data.foundations import records
+from hanq.data.foundations.arguments import positive_integer
 from hanq.engines.population import initial_state
 from hanq.engines.torch_engine import DEVICES, to_numpy
 from hanq.reproduction import paper

@@ -6,7 +6,7 @@ from functools import lru_cache
 from hanq.algorithm import DQN, DQN_LN, HANQ, PQN
 from hanq.atari import frames, training
 from hanq.atari.game import SEAQUEST
-from hanq.data.files import as_path, locked
+from hanq.data.foundations.files import as_path, locked
 from hanq.reproduction.finished import check_same, held
 from hanq.training.run import load_run
 from hanq.training.segments import Usual, checked_counts

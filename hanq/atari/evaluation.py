@@ -6,7 +6,7 @@ import torch
 from hanq import reference
 from hanq.atari import game
 from hanq.atari.network import FRAMES, SIDE
-from hanq.data.generator import EVALUATION, integer, minibatch
+from hanq.data.foundations.generator import EVALUATION, integer, minibatch
 from hanq.training.policy import greedy
 
 SAMPLE, CHUNK = 1_024, 128  # msbe and scale are means over SAMPLE transitions of each dataset, computed CHUNK at a time

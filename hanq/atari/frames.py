@@ -22,10 +22,10 @@ from tqdm.auto import tqdm
 
 from hanq.atari import game
 from hanq.atari.network import FRAMES, SIDE
-from hanq.data import records
-from hanq.data.arguments import check_seeds, positive_integer
-from hanq.data.files import as_path, clear_locks, locked
-from hanq.data.generator import BEHAVIOUR, GAME, integer
+from hanq.data.foundations import records
+from hanq.data.foundations.arguments import check_seeds, positive_integer
+from hanq.data.foundations.files import as_path, clear_locks, locked
+from hanq.data.foundations.generator import BEHAVIOUR, GAME, integer
 
 GAMES = 8  # games per block: seeding loads the ROM again, which takes as long as 200 steps
 TYPES = {"actions": "uint8", "rewards": "int8", "terminated": "bool", "rows": "int32", "first_rows": "int32"}

@@ -13,8 +13,8 @@ import numpy as np
 import xarray
 
 from hanq.atari import command
-from hanq.data import records
-from hanq.data.files import as_path, locked
+from hanq.data.foundations import records
+from hanq.data.foundations.files import as_path, locked
 from hanq.engines import checkpoint
 from hanq.reproduction import paper
 from hanq.reproduction.finished import check_same, held

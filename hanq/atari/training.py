@@ -16,8 +16,8 @@ from hanq.atari.evaluation import SAMPLE, Evaluation
 from hanq.atari.frames import FrameDataset
 from hanq.atari.game import SEAQUEST
 from hanq.atari.network import seaquest_network
-from hanq.data import files, records
-from hanq.data.settings import set_aside
+from hanq.data.foundations import files, records
+from hanq.data.foundations.settings import set_aside
 from hanq.engines import torch_engine
 from hanq.engines.population import initial_state
 from hanq.training.run import GRID, Run

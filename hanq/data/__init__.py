@@ -1,1 +1,1 @@
-"""Offline datasets and environments, with the random numbers, files and argument checks that everything else uses."""
+"""Offline datasets, and the environments that they come from and that policies are evaluated in."""

@@ -15,10 +15,12 @@ import numpy as np
 import xarray
 from numpy.typing import ArrayLike
 
-from hanq.data import episodes, records, simulators, transitions
-from hanq.data.arguments import check_seeds, shown, warn
+from hanq.data import episodes, simulators, transitions
+from hanq.data.foundations import records
+from hanq.data.foundations.arguments import check_seeds, shown, warn
+from hanq.data.foundations.settings import set_aside
 from hanq.data.makers import Label, Makers
-from hanq.data.settings import set_aside
+from hanq.data.screens import KIND, ScreenDataset
 from hanq.data.transitions import DIMS, TYPES
 
 Maker = Callable[[], gymnasium.Env]
@@ -172,9 +174,12 @@ class Dataset(Makers):
         records.save(stored, path)
 
 
-def load_dataset(path: str | PathLike) -> Dataset:
-    """Load a file written by `Dataset.save`. Raises ValueError if it is truncated, was edited, or holds something else."""
+def load_dataset(path: str | PathLike) -> Dataset | ScreenDataset:
+    """Load a file written by `Dataset.save`, or that of a `ScreenDataset`. Raises ValueError if it is truncated, was edited, or
+    holds something else."""
     stored = records.load(path)
+    if stored.attrs.get("kind") == KIND:
+        return ScreenDataset._stored(stored, path)
     if stored.attrs.get("kind") != "dataset":
         raise ValueError(f"path={str(path)!r} holds no dataset but a {stored.attrs.get('kind', 'file of another kind')}")
     labels = json.loads(stored.attrs.get("action_labels", "null"))

@@ -11,10 +11,10 @@ from math import cos, pi, sin
 import gymnasium
 import numpy as np
 
-from hanq.data.arguments import number, shown
-from hanq.data.caching import njit
-from hanq.data.compiling import part
-from hanq.data.generator import EVALUATION, random_bits, to_uniform
+from hanq.data.foundations.arguments import number, shown
+from hanq.data.foundations.caching import njit
+from hanq.data.foundations.compiling import part
+from hanq.data.foundations.generator import EVALUATION, random_bits, to_uniform
 
 PENDULUM, ACROBOT, CARTPOLE = range(3)
 PENDULUM_TORQUES = (-2.0, 0.0, 2.0)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas
 
-from hanq.data.arguments import shown
+from hanq.data.foundations.arguments import shown
 from hanq.data.transitions import actions_of, checked, column, refuse
 
 KEYS = ("observations", "actions", "rewards", "terminated", "next_observations", "truncated")

@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike
 
 from hanq.data import episodes as logs
 from hanq.data import minari_format
-from hanq.data.arguments import warn
-from hanq.data.settings import set_aside
+from hanq.data.foundations.arguments import warn
+from hanq.data.foundations.settings import set_aside
 
 if TYPE_CHECKING:
     import minari

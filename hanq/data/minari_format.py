@@ -3,7 +3,7 @@
 import numpy as np
 from gymnasium import spaces
 
-from hanq.data.arguments import shown
+from hanq.data.foundations.arguments import shown
 
 
 def needed():

@@ -6,8 +6,8 @@ from threading import Thread
 
 import numpy as np
 
-from hanq.data.arguments import warn
-from hanq.data.generator import EVALUATION, integer
+from hanq.data.foundations.arguments import warn
+from hanq.data.foundations.generator import EVALUATION, integer
 
 STEP_SECONDS = 60.0
 """How long a single step, a reset, or making an environment may take."""

@@ -9,8 +9,8 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from hanq.data import environments
-from hanq.data.arguments import shown
+from hanq.data import environments, minatar
+from hanq.data.foundations.arguments import shown
 
 MOST_STEPS = 10_000  # after which an episode of evaluation is cut off, with a warning, where an environment has no time limit
 
@@ -32,6 +32,8 @@ class Simulator:
     """The largest number of steps in an episode of evaluation."""
     options: dict[str, Any] | None = None
     """Options of `reset`, which say where Pendulum starts."""
+    screen: tuple[int, int, int] | None = None
+    """Channels, height and width if observations are binary screens, as rows of 0 and 1; otherwise None."""
 
     @property
     def labels(self):
@@ -64,12 +66,14 @@ class Simulator:
 
 
 def find(environment):
-    """Return the `Simulator` for a built-in name, a Gymnasium id, or a function that makes an environment.
+    """Return the `Simulator` for a built-in name, a game of MinAtar, a Gymnasium id, or a function that makes an environment.
 
     Raises ValueError naming what is not supported.
     """
     if isinstance(environment, str) and environment in environments.ENVIRONMENTS:
         return of_built_in(environments.find(environment))
+    if minatar.is_game(environment):
+        return of_game(minatar.find(environment))
     allowed = (
         f"use one of {tuple(environments.ENVIRONMENTS)}, a Gymnasium id such as 'MountainCar-v0', "
         "or a function without arguments that makes an environment"
@@ -94,6 +98,19 @@ def of_built_in(known):
     """Return a built-in environment with Gymnasium's dynamics."""
     options = {"x_init": np.pi, "y_init": environments.PENDULUM_MAX_SPEED} if known.code == environments.PENDULUM else None
     return Simulator(known.name, known.make, known.obs_dim, known.actions, 0, None, known.horizon, options)
+
+
+def of_game(game):
+    """Return a game of MinAtar. Raises ValueError if MinAtar is not installed."""
+    minatar.check_installed(game)
+    screen = (minatar.channels_of(game), minatar.SIDE, minatar.SIDE)
+    return Simulator(game.name, partial(minatar.make, game), game.obs_dim, game.actions, 0, None, game.horizon, screen=screen)
+
+
+def known(environment):
+    """Return the `Environment` with the scores of a built-in name or a game of MinAtar, or None for any other."""
+    name = name_of(environment)
+    return minatar.find(name) if minatar.is_game(name) else environments.ENVIRONMENTS.get(name)
 
 
 def of_gymnasium(name, maker, made):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hanq.data.arguments import array, lost_digits, positive_integer, shown, unwrapped, warn
+from hanq.data.foundations.arguments import array, lost_digits, positive_integer, shown, unwrapped, warn
 
 DIMS = {
     "observations": ("seed", "transition", "observation"),

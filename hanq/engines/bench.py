@@ -18,10 +18,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from hanq.algorithm import DQN, DQN_LN, HANQ, Agents, Network
-from hanq.data import records, simulators
+from hanq.algorithm import DQN, DQN_LN, HANQ, Agents, Network, screen_network
+from hanq.data import simulators
 from hanq.data.collection import collect
+from hanq.data.foundations import records
 from hanq.data.playing import start_seeds
+from hanq.data.screens import ScreenDataset
 from hanq.engines import fused, torch_engine
 from hanq.engines.evaluation import evaluate
 from hanq.engines.population import initial_state
@@ -53,7 +55,10 @@ def engine_microseconds(engine, algorithm, data, agents, steps, hyper_lr=0.0, ta
     population = Agents(
         np.arange(agents), np.arange(agents) % len(data.seeds), 1e-3 * ones, hyper_lr * ones, target_rate * ones, DISCOUNT * ones, 0 * ones
     )
-    network = Network(algorithm, data.obs_dim, data.action_count)
+    of_screens = isinstance(data, ScreenDataset)
+    network = (
+        screen_network(algorithm, data.screen, data.action_count) if of_screens else Network(algorithm, data.obs_dim, data.action_count)
+    )
     running = engine(network, population, data, BATCH)
     state = running.advance(initial_state(network, population), 1)  # on the engine's device
     return 1e6 * least_seconds(lambda: running.advance(state, steps)) / agents / steps

@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 import torch
 
 from hanq.algorithm import DQN, HANQ, Algorithm
-from hanq.data import records
 from hanq.data.collection import collect
 from hanq.data.dataset import Dataset
+from hanq.data.foundations import records
+from hanq.data.screens import ScreenDataset
 from hanq.engines import fused, torch_engine
 from hanq.engines.bench import REPETITIONS, engine_microseconds, plain_loop_microseconds
 
@@ -108,7 +109,7 @@ def chromium_microseconds() -> list[float] | None:
     return json.loads(text.split("<title>")[1].split("</title>")[0])
 
 
-def engine_row(engine: Any, data: Dataset, pace: float) -> list[float]:
+def engine_row(engine: Any, data: Dataset | ScreenDataset, pace: float) -> list[float]:
     """An engine's microseconds for each of TASKS; pace: how many times the page's steps make a run that lasts about as long."""
     time = lambda task: engine_microseconds(engine, task.algorithm, data, 1, int(pace * task.steps), **task.rates)
     return [min(time(task) for _ in range(ROUNDS)) for task in TASKS.values()]

@@ -7,7 +7,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from hanq.algorithm import State
-from hanq.data.files import atomic
+from hanq.data.foundations.files import atomic
 
 CHECKSUM = "sha256"
 ARRAYS = [name for name in State._fields if name != "gradient_step"]

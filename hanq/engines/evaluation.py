@@ -10,13 +10,17 @@ import numba
 import numpy as np
 
 from hanq.data import environments
-from hanq.data.compiling import entry_point
+from hanq.data.foundations.compiling import entry_point
+from hanq.data.foundations.generator import minibatch
+from hanq.data.screens import unpack
 from hanq.engines import simulation
 from hanq.engines.forward import greedy, hidden, highest, layout, predictor_scale, q_values, weights_of, with_affine
 from hanq.engines.sources import VERSION
 from hanq.engines.threads import each
+from hanq.reference import Batch
 
 EPISODES, TRANSITIONS = 10, 10_000  # how many are evaluated before checking for Ctrl-C
+SAMPLE = 1_024  # transitions between screens over which errors are averaged
 
 
 def compiled(version):
@@ -114,6 +118,21 @@ def bellman_error(layout, params, discount, *transitions, stopped=None):
     return totals[0] / size, totals[1] / size
 
 
+def transitions_of(dataset, of, seed):
+    """Return one dataset's observations, actions, rewards, next observations and terminated, over which errors are averaged.
+
+    Of screens these are a fixed sample: the minibatch of gradient step 0, on which nobody trains, unpacked.
+    """
+    columns = [getattr(dataset, name)[of] for name in Batch._fields]
+    if getattr(dataset, "screen", None) is None:
+        return columns
+    index = minibatch([seed], [0], dataset.size, SAMPLE)[0, 0]
+    columns = [column[index] for column in columns]
+    for i in (0, 3):
+        columns[i] = unpack(columns[i], dataset.screen).reshape(SAMPLE, -1).astype(np.float32)
+    return columns
+
+
 def evaluate(network, agents, dataset, state, episodes, velocity=1.0):
     """Return the mean return, msbe and scale of every agent, each (agents,) float64.
 
@@ -128,18 +147,8 @@ def evaluate(network, agents, dataset, state, episodes, velocity=1.0):
 
     def one(agent):
         params = parameters[agent]
-        of = agents.datasets[agent]
-        error, scale = bellman_error(
-            where,
-            params,
-            agents.discount[agent],
-            dataset.observations[of],
-            dataset.actions[of],
-            dataset.rewards[of],
-            dataset.next_observations[of],
-            dataset.terminated[of],
-            stopped=stopped,
-        )
+        transitions = transitions_of(dataset, agents.datasets[agent], agents.seeds[agent])
+        error, scale = bellman_error(where, params, agents.discount[agent], *transitions, stopped=stopped)
         if environment is None:
             return np.nan, error, scale
         return_ = mean_return(

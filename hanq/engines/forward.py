@@ -4,13 +4,14 @@ These are the functions of `reference` without agents and batches; tests compare
 """
 
 from dataclasses import replace
-from math import exp, isfinite, prod, sqrt
+from math import exp, isfinite, isqrt, prod, sqrt
 from typing import NamedTuple
 
 import numpy as np
 
 from hanq.algorithm import CHOICES, NORM_EPSILON
-from hanq.data.compiling import part
+from hanq.algorithm.network import FILTER_SIDE, FILTERS
+from hanq.data.foundations.compiling import part
 from hanq.engines.fused.vector import FLAGS
 
 FAST = set(FLAGS)
@@ -30,6 +31,10 @@ class Layout(NamedTuple):
     predictor: int
     predictor_norm: int
     positive_scale: int
+    channels: int  # of binary screens; 0 without a convolution
+    side: int
+    conv_0: int
+    conv_0_bias: int
     hidden_0: int
     hidden_0_bias: int
     hidden_1: int
@@ -50,8 +55,10 @@ def layout(network):
     for name, shape in network.shapes.items():
         starts[name] = start
         start += prod(shape)
-    algorithm = network.algorithm
-    layers = ("hidden_0", "hidden_1", "head", "predictor", "main_norm", "predictor_norm")
+    algorithm, channels, side = network.algorithm, 0, 0
+    if network.convolutions:
+        channels, side = network.convolutions[0].inputs, isqrt(network.obs_dim // FILTERS) + FILTER_SIDE - 1
+    layers = ("conv_0", "hidden_0", "hidden_1", "head", "predictor", "main_norm", "predictor_norm")
     return Layout(
         network.obs_dim,
         network.actions,
@@ -62,6 +69,8 @@ def layout(network):
         PREDICTORS.index(algorithm.predictor),
         NORMS.index(algorithm.predictor_norm),
         int(algorithm.positive_scale),
+        channels,
+        side,
         *(starts.get(f"{layer}.{part}", -1) for layer in layers for part in ("weight", "bias")),
     )
 
@@ -126,21 +135,49 @@ def dense(out, inputs, transposed, bias):
 
 
 def weights_of(layout, params):
-    """Return the hidden weights as (inputs, features), for vector loops over features, and the biases."""
-    n = layout.features
-    first = params[layout.hidden_0 : layout.hidden_0_bias].reshape((n, layout.obs_dim)).T.copy()
-    first_bias = params[layout.hidden_0_bias : layout.hidden_0_bias + n]
+    """Return the hidden weights as (inputs, features), for vector loops over features, and the biases; and of a convolution its
+    filters, (channels * 9 + 1, filters) with the bias last, and memory for its output, in the order (position, filter)."""
+    n, filters, convolved = layout.features, np.zeros((1, FILTERS), np.float32), np.zeros(0, np.float32)
+    first = params[layout.hidden_0 : layout.hidden_0_bias].reshape((n, layout.obs_dim)).T
+    if layout.channels:
+        first = first.reshape(FILTERS, -1, n).swapaxes(0, 1).reshape(layout.obs_dim, n)
+        filters = params[layout.conv_0 : layout.conv_0_bias + FILTERS].reshape(-1)
+        filters = np.vstack([filters[:-FILTERS].reshape(FILTERS, -1).T, filters[-FILTERS:]])
+        convolved = np.empty(layout.obs_dim, np.float32)
+    first, first_bias = first.copy(), params[layout.hidden_0_bias : layout.hidden_0_bias + n]
     if layout.hidden_layers == 1:
-        return first, first_bias, first, first_bias
+        return first, first_bias, first, first_bias, filters, convolved
     second = params[layout.hidden_1 : layout.hidden_1_bias].reshape((n, n)).T.copy()
-    return first, first_bias, second, params[layout.hidden_1_bias : layout.hidden_1_bias + n]
+    return first, first_bias, second, params[layout.hidden_1_bias : layout.hidden_1_bias + n], filters, convolved
+
+
+@part(fastmath=FAST)
+def convolve(layout, filters, screen, convolved):
+    """Compute relu(convolution) of a screen, (channels * side * side,) of 0 and 1."""
+    side, out, count = layout.side, layout.side - FILTER_SIDE + 1, filters.shape[1]
+    for i in range(len(convolved)):
+        convolved[i] = filters[-1, i % count]
+    for cell in range(len(screen)):
+        if screen[cell] == 0:
+            continue
+        channel, y, x = cell // (side * side), cell // side % side, cell % side
+        for i in range(max(0, y - out + 1), min(FILTER_SIDE, y + 1)):
+            for j in range(max(0, x - out + 1), min(FILTER_SIDE, x + 1)):
+                column, first = filters[(channel * FILTER_SIDE + i) * FILTER_SIDE + j], ((y - i) * out + x - j) * count
+                for f in range(count):
+                    convolved[first + f] += column[f]
+    rectify(convolved)
 
 
 @part()
 def hidden(layout, weights, observation, before_relu, scratch):
     """Compute the last hidden layer before its ReLU, into `before_relu` (features,)."""
-    first, first_bias, second, second_bias = weights
-    dense(before_relu, observation, first, first_bias)
+    first, first_bias, second, second_bias, filters, convolved = weights
+    if layout.channels > 0:
+        convolve(layout, filters, observation, convolved)
+        dense(before_relu, convolved, first, first_bias)
+    else:
+        dense(before_relu, observation, first, first_bias)
     if layout.hidden_layers == 2:
         for f in range(len(scratch)):
             scratch[f] = before_relu[f]

@@ -5,7 +5,7 @@ from math import prod
 import numpy as np
 
 from hanq.algorithm import State
-from hanq.data.generator import INITIAL_WEIGHTS, uniform
+from hanq.data.foundations.generator import INITIAL_WEIGHTS, uniform
 
 
 def initial_parameters(network, seeds):

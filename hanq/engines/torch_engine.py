@@ -4,12 +4,14 @@ On a GPU that also holds the data, the whole step is one CUDA graph, which is la
 hundred kernels.
 """
 
+from math import prod
+
 import numpy as np
 import torch
 
 from hanq.algorithm import State
-from hanq.data.arguments import shown
-from hanq.data.generator import minibatch
+from hanq.data.foundations.arguments import shown
+from hanq.data.foundations.generator import minibatch
 from hanq.reference import Batch, EvaluationBatch, later_step, step
 
 DEVICES = {"cpu": lambda: True, "cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
@@ -47,6 +49,7 @@ class TorchEngine:
     """
 
     name, compiled = "torch", staticmethod(lambda function: function)
+    segment_seconds = 1.0  # how long a call should last
 
     def __init__(self, network, agents, dataset, batch_size, device="cpu", next_actions=None):
         self.network, self.batch_size, self.size = network, batch_size, dataset.size
@@ -55,6 +58,7 @@ class TorchEngine:
         self.seeds, seed_of_agent = np.unique(agents.seeds, return_inverse=True)
         self.seed_of_agent = torch.as_tensor(seed_of_agent, device=self.device)
         self.agents = to_torch(agents, self.device)
+        self.screen, self.places = getattr(dataset, "screen", None), torch.arange(8, dtype=torch.uint8, device=self.device)
         self.transitions = self.load(dataset)
         self.next_actions = None if next_actions is None else torch.as_tensor(next_actions, dtype=torch.int64, device=self.device)
         self.first_step, self.later_step = step, self.compiled(later_step)
@@ -74,7 +78,14 @@ class TorchEngine:
         index = index[self.seed_of_agent]
         batch = Batch(*(values[self.agents.datasets[:, None], index] for values in self.transitions))
         batch = batch._replace(terminated=batch.terminated.to(batch.rewards.dtype))
+        if self.screen is not None:
+            batch = batch._replace(observations=self.unpack(batch.observations), next_observations=self.unpack(batch.next_observations))
         return batch if self.next_actions is None else EvaluationBatch(*batch, self.next_actions.gather(1, index))
+
+    def unpack(self, packed):
+        """Do what `screens.unpack` does: (agents, batch, bytes) -> (agents, batch, channels, height, width) uint8 of 0 and 1."""
+        bits = ((packed[..., None] >> self.places) & 1).flatten(-2)
+        return bits[..., : prod(self.screen)].unflatten(-1, self.screen)
 
     def capturable(self):
         """Tell whether everything that a step needs is on a GPU that supports CUDA graphs."""

@@ -7,8 +7,8 @@ import numpy as np
 import pandas
 
 from hanq.algorithm import Algorithm
-from hanq.data.files import as_path
-from hanq.data.records import load
+from hanq.data.foundations.files import as_path
+from hanq.data.foundations.records import load
 from hanq.reproduction import paper
 from hanq.training import scores
 from hanq.training.run import GRID

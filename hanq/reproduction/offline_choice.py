@@ -34,8 +34,8 @@ import xarray
 from hanq.data import environments
 from hanq.data.collection import collect
 from hanq.data.dataset import DIMS, Dataset
-from hanq.data.files import as_path, clear_locks, locked
-from hanq.data.records import load, provenance, save
+from hanq.data.foundations.files import as_path, clear_locks, locked
+from hanq.data.foundations.records import load, provenance, save
 from hanq.engines.evaluation import evaluate
 from hanq.engines.population import initial_state
 from hanq.reproduction.finished import check_same

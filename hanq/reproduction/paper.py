@@ -12,8 +12,8 @@ import pandas
 import xarray
 
 from hanq.algorithm import DQN, DQN_L2N, DQN_LN, HANQ, PQN, SSANQ, SSAQ
-from hanq.data.files import as_path
-from hanq.data.records import load
+from hanq.data.foundations.files import as_path
+from hanq.data.foundations.records import load
 from hanq.training.run import GRID
 from hanq.training.scores import average_over_training
 

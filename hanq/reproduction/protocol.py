@@ -23,11 +23,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hanq.data import environments
+from hanq.data import environments, simulators
 from hanq.data.collection import collect
-from hanq.data.files import as_path, clear_locks, locked
-from hanq.data.records import load, save
-from hanq.reproduction import paper, variations
+from hanq.data.foundations.files import as_path, clear_locks, locked
+from hanq.data.foundations.records import load, save
+from hanq.reproduction import minatar, paper, variations
 from hanq.reproduction.finished import check_same, held
 from hanq.reproduction.tuning import Round, Tuning
 from hanq.training.run import GRID
@@ -57,7 +57,7 @@ QUICK = Round(range(3), 1_000, 200)
 QUICK_TUNED = Protocol(QUICK, Round(range(100, 102), 200, 100), Round(range(100, 102), 500, 100), finalists=1)
 EVAL_EPISODES = 10
 USUAL = {name: signature(train).parameters[name].default for name in (*GRID[1:], "batch_size")}  # where a row says nothing else
-EXPERIMENTS = (*paper.FIGURES, *paper.TABLES, *variations.VARIATIONS)
+EXPERIMENTS = (*paper.FIGURES, *paper.TABLES, *variations.VARIATIONS, minatar.NAME)
 
 
 class Job(NamedTuple):
@@ -80,8 +80,10 @@ def reproduce(name: str, out: str | PathLike, *, environment: str | None = None,
     """
     ending, out = "-quick" if quick else "", as_path("out", out)
     wanted = [job._replace(path=paper.path_of(f"{job.name}{ending}", out)) for job in jobs(name, environment)]
+    for job in wanted:
+        minatar.check_scale(job.environment)
     if quick:
-        wanted = [job._replace(protocol=QUICK_TUNED if job.protocol.first else Protocol(QUICK)) for job in wanted]
+        wanted = [minatar.in_small(job)._replace(protocol=QUICK_TUNED if job.protocol.first else Protocol(QUICK)) for job in wanted]
     left = [job for job in wanted if not is_done(job)]
     for job in wanted:
         if job.path.exists():
@@ -114,6 +116,9 @@ def jobs(name, environment=None):
             Job(paper.stem(name, *score), score[0], paper.TABLES[name][score[1:]], LONG)
             for score in columns.itertuples(index=False, name=None)
         ]
+    elif name == minatar.NAME:
+        search = minatar.SEARCH
+        found = [Job(f"{name}-{label}", game, row, Protocol(report, search, search)) for label, game, row, report in minatar.jobs()]
     elif name in EXPERIMENTS:
         protocol = ALL if name in paper.FIGURES else PROTOCOLS.get(name, SHORT)
         rows = (paper.FIGURES | variations.VARIATIONS)[name]
@@ -185,7 +190,7 @@ def is_done(job):
 
 def _conditions(job):
     """Describe the data and the evaluation of a job, which its search and its report have in common."""
-    on_pendulum, known = job.environment == "Pendulum", environments.find(job.environment)
+    on_pendulum, known = job.environment == "Pendulum", simulators.known(job.environment)
     data = {
         "episode_length": known.horizon,
         "initial_velocity": environments.PENDULUM_MAX_SPEED if on_pendulum else None,
@@ -196,7 +201,7 @@ def _conditions(job):
         "batch_size": USUAL["batch_size"],
         "eval_episodes": EVAL_EPISODES,
         "eval_velocity": environments.PENDULUM_MAX_SPEED if on_pendulum else 1.0,
-        "data": data | job.row.data,
+        "data": data | minatar.conditions(job.environment) | job.row.data,
     } | job.row.evaluation
 
 

@@ -8,8 +8,8 @@ import pandas
 import xarray
 
 from hanq.algorithm import Algorithm
-from hanq.data.files import locked
-from hanq.data.records import load, provenance, save
+from hanq.data.foundations.files import locked
+from hanq.data.foundations.records import load, provenance, save
 from hanq.reproduction.finished import BEFORE, check_same
 from hanq.training import scores
 from hanq.training.run import GRID

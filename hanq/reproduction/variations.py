@@ -45,7 +45,7 @@ VARIATIONS = {
     "default": BASELINES,
     "velocity": vary_data("initial_velocity", [1, 2, 4]),  # 1 is Gymnasium's own reset; the default is 8
     "episode": vary_data("episode_length", [1, 50, 100, 1000]),  # 1: every state by itself; the default is 200
-    "reward": {  # the whole grid: another unit of the rewards wants a first rate far from the usual
+    "reward": {  # the whole grid: rewards on another scale need an initial rate far from the usual one
         label: replace(one, settings=one.settings | {"learning_rate": LEARNING_RATES})
         for label, one in vary_data("reward_scale", [0.1, 0.01]).items()
     },

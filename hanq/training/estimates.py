@@ -8,8 +8,8 @@ import xarray
 
 from hanq import algorithm, reference
 from hanq.algorithm import DQN_LN, Network
-from hanq.data.arguments import positive_integer, shown
 from hanq.data.dataset import Dataset
+from hanq.data.foundations.arguments import positive_integer, shown
 from hanq.data.returns import ends
 from hanq.engines import fused, torch_engine
 from hanq.engines.population import initial_state

@@ -6,11 +6,21 @@ import numpy as np
 import torch
 
 from hanq.data import environments, simulators
-from hanq.data.arguments import check_seeds, positive_integer, shown
 from hanq.data.dataset import Maker
+from hanq.data.foundations.arguments import check_seeds, positive_integer, shown
+from hanq.data.foundations.settings import set_aside
 from hanq.data.playing import Stage, play, start_seeds, watched
-from hanq.data.settings import set_aside
 from hanq.training.policy import Policy, greedy
+
+
+def check_screens(policy, simulator):
+    """Raise ValueError unless a policy of images plays a game with as many channels and actions."""
+    channels, screen = policy.network.convolutions and policy.network.convolutions[0].inputs, simulator.screen
+    if not channels or not screen or channels != screen[0]:
+        wants = f"screens with {channels} channels" if channels else "no screens"
+        shows = f"shows screens with {screen[0]}" if screen else "shows none"
+        raise ValueError(f"policy takes {wants}, but {simulator.name} {shows}: use a policy trained on its data")
+    simulator.played(policy.labels, policy.network.actions)
 
 
 @set_aside()
@@ -24,8 +34,8 @@ def evaluate(
 ) -> np.ndarray:
     """Play greedy episodes and return their undiscounted returns, (episodes,) float64.
 
-    - policy: a `Policy`, or any function or module that maps an observation (obs_dim,) to Q-values (actions,), such as an
-      exported policy.
+    - policy: a `Policy`, or any function or module that maps an observation (obs_dim,), or in MinAtar a screen (channels, 10, 10),
+      to Q-values (actions,), such as an exported policy.
     - environment: see `hanq.collect`.
     - episodes: the number of episodes. Each ends at the environment's own time limit. Where there is none, it is cut off after
       10,000 steps, with a warning.
@@ -44,13 +54,15 @@ def evaluate(
     starts = simulator.starts(environments.eval_velocity(simulator.name, eval_velocity))
     seed = check_seeds(np.atleast_1d(seed) if isinstance(seed, np.ndarray) else [seed])[0]
     labels = getattr(policy, "labels", None)
-    if isinstance(policy, Policy):
+    if isinstance(policy, Policy) and (policy.images or simulator.screen):
+        check_screens(policy, simulator)
+    elif isinstance(policy, Policy):
         simulator.check(policy.network.obs_dim, labels, policy.network.actions)
     played = simulator.played(labels, len(labels) if labels is not None else simulator.actions)
     stage, returns = Stage(simulator, f" (evaluating with seed {seed})"), np.empty(episodes)
 
     def choose(observation):
-        q = torch.as_tensor(policy(torch.from_numpy(observation)))
+        q = torch.as_tensor(policy(torch.from_numpy(observation.reshape(simulator.screen or observation.shape))))
         if q.shape != (len(played),):
             raise ValueError(f"policy gives Q-values of shape {tuple(q.shape)}: {simulator.name} needs {(len(played),)}")
         return int(greedy(q))

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from hanq.algorithm import NORM_EPSILON, Network
-from hanq.data.arguments import array
+from hanq.data.foundations.arguments import array
 
 
 class Policy(nn.Sequential):
@@ -95,7 +95,8 @@ def layers(network):
     algorithm, width = network.algorithm, network.algorithm.hidden_features
     found = OrderedDict[str, nn.Module]()
     if network.convolutions:
-        found["pixels"] = Pixels()
+        if network.brightest != 1:
+            found["pixels"] = Pixels()
         for i, (inputs, outputs, kernel, stride) in enumerate(network.convolutions):
             found |= {f"conv_{i}": nn.Conv2d(inputs, outputs, kernel, stride), f"conv_{i}_relu": nn.ReLU()}
         found["flatten"] = nn.Flatten(-3)

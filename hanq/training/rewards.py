@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from hanq.algorithm import Network
-from hanq.data.arguments import number, shown
 from hanq.data.dataset import Dataset
+from hanq.data.foundations.arguments import number, shown
 from hanq.data.returns import discounted_returns
 
 SPREAD = 100.0  # the standard deviation that "auto" gives to returns; close to Pendulum's, for which the paper's settings were found

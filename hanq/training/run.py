@@ -10,10 +10,10 @@ import numpy as np
 import xarray
 
 from hanq.algorithm import Algorithm, Convolution, Network
-from hanq.data import records
-from hanq.data.arguments import number, shown
 from hanq.data.dataset import Dataset
-from hanq.data.settings import set_aside
+from hanq.data.foundations import records
+from hanq.data.foundations.arguments import number, shown
+from hanq.data.foundations.settings import set_aside
 from hanq.training import estimates
 from hanq.training.policy import Policy
 
@@ -27,7 +27,7 @@ class Run:
     curves: xarray.Dataset with dimensions `GRID`, seed, gradient_step and variables score (0 to
     100 between Table 10's returns, NaN in other environments), return_ (undiscounted), msbe, effective_learning_rate, scale;
     its attributes say where it comes from.
-    parameters: the last ones, (*grid, seed, parameter), of Q-values in the unit of the rewards as logged.
+    parameters: the last ones, (*grid, seed, parameter), of Q-values on the scale of the rewards as logged.
     """
 
     network: Network

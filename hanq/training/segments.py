@@ -13,12 +13,11 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from hanq.algorithm import Algorithm
-from hanq.data.arguments import positive_integer, shown
+from hanq.data.foundations.arguments import positive_integer, shown
 from hanq.engines import checkpoint as checkpoints
 from hanq.engines import torch_engine
 
 VARIABLES = ("return_", "msbe", "effective_learning_rate", "scale")
-SEGMENT_SECONDS = 1.0  # the length of a call to the engine, and so how long Ctrl-C waits
 PROGRESS_DELAY = 3  # seconds before a progress bar appears
 
 
@@ -102,7 +101,7 @@ def segments(engine, state, measure, counts, bar, checkpoint, report=None):
             ends = (every - state.gradient_step % every, counts["gradient_steps"] - state.gradient_step)
             steps = min(segment, *ends)
             state_after = engine.advance(state, steps)  # where the engine holds it: moving it may take longer than the steps
-            segment = max(1, int(steps * SEGMENT_SECONDS / (time.monotonic() - start + 1e-9)))
+            segment = max(1, int(steps * engine.segment_seconds / (time.monotonic() - start + 1e-9)))
             history_after = history
             if state_after.gradient_step % every == 0:
                 arrays = torch_engine.to_numpy(state_after)

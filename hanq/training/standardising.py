@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from hanq.data.arguments import shown, warn
+from hanq.data.foundations.arguments import shown, warn
+from hanq.data.screens import ScreenDataset
 
 HOPELESS = 1e3
 """Numbers above this in an observation cause a warning. When Pendulum's velocity, which reaches 8, was rescaled to reach 80, 800 and
@@ -26,6 +27,10 @@ def standardised(dataset, wanted):
     """
     if not isinstance(wanted, bool | np.bool_):
         raise ValueError(f"standardise={shown(wanted)} is not allowed: use True or False")
+    if isinstance(dataset, ScreenDataset):
+        if wanted:
+            raise ValueError("standardise=True is not for screens, which are 0 and 1: leave it out")
+        return dataset, lambda network, agents, params: params
     if not wanted:
         warn_of_size(dataset.observations)
         warn_of_spread(dataset.observations)

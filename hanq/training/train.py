@@ -11,13 +11,15 @@ import torch
 import xarray
 from numpy.typing import ArrayLike
 
-from hanq.algorithm import Agents, Algorithm, Network
-from hanq.data import environments, files, records, simulators
-from hanq.data.arguments import array, check_seeds, shown, warn
+from hanq.algorithm import Agents, Algorithm, Network, screen_network
+from hanq.data import environments, simulators
 from hanq.data.dataset import Dataset, Maker
-from hanq.data.settings import set_aside
+from hanq.data.foundations import files, records
+from hanq.data.foundations.arguments import array, check_seeds, shown, warn
+from hanq.data.foundations.settings import set_aside
+from hanq.data.screens import ScreenDataset
 from hanq.engines import fused, torch_engine
-from hanq.engines.evaluation import evaluate
+from hanq.engines.evaluation import SAMPLE, evaluate
 from hanq.engines.fused import MOST_ACTIONS
 from hanq.engines.population import initial_state
 from hanq.training import rewards, standardising
@@ -25,14 +27,14 @@ from hanq.training.run import GRID, Run
 from hanq.training.segments import Checkpoint, Usual, checked_counts, progress_bar, segments
 
 ENGINES = {engine.name: engine for engine in (torch_engine.TorchEngine, torch_engine.CompiledTorchEngine, fused.FusedEngine)}
-CHECKPOINT_SECONDS = 20
+CHECKPOINT_SECONDS, SCREENS_SECONDS = 20, 120  # the latter for networks with a convolution, of 3 MB an agent
 FLOAT32 = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
 @set_aside()
 def train(
     algorithm: Algorithm,
-    dataset: Dataset,
+    dataset: Dataset | ScreenDataset,
     *,
     learning_rate: ArrayLike,
     hyper_lr: ArrayLike = 0.0,
@@ -56,7 +58,8 @@ def train(
     """Train one agent for every seed and every point of the grid, all side by side.
 
     - algorithm: an `Algorithm`, such as `hanq.HANQ`.
-    - dataset: a `Dataset`. Each agent learns from the data of its own seed.
+    - dataset: a `Dataset`, or of screens a `ScreenDataset`, for which a convolution comes below the hidden layer
+      (`hanq.algorithm.screen_network`). Each agent learns from the data of its own seed.
     - learning_rate (alpha), hyper_lr (kappa), target_rate (beta), discount (gamma), weight_decay (l2, as in torch.optim.Adam):
       each a number or a sequence of numbers. The grid is the product of these sequences. By default there is no hypergradient
       (hyper_lr=0) and no target network (target_rate=1); the paper's HANQ has hyper_lr=0.1.
@@ -90,7 +93,7 @@ def train(
     """
     if not isinstance(algorithm, Algorithm):
         raise TypeError(f"algorithm={shown(algorithm)} is not an Algorithm: use hanq.DQN, hanq.HANQ, ...")
-    if not isinstance(dataset, Dataset):
+    if not isinstance(dataset, Dataset | ScreenDataset):
         raise TypeError(f"dataset={shown(dataset)} is not a Dataset: use hanq.collect or hanq.Dataset.from_arrays")
     counts = checked_counts(gradient_steps=gradient_steps, batch_size=batch_size, eval_every=eval_every, eval_episodes=eval_episodes)
     dataset = evaluated_in(dataset, environment)
@@ -100,7 +103,9 @@ def train(
     axes = {name: axis(name, value) for name, value in values.items()}
     axes["seed"] = _agent_seeds(dataset, seeds)
     agents = agents_of(axes, len(dataset.seeds))
-    network = Network(algorithm, dataset.obs_dim, dataset.action_count)
+    on_screens = isinstance(dataset, ScreenDataset)
+    seen = dataset.screen if on_screens else dataset.obs_dim
+    network = (screen_network if on_screens else Network)(algorithm, seen, dataset.action_count)
     device = torch_engine.find_device("cpu" if device is None else device)
     scales = rewards.reward_scales(reward_scale, dataset, axes["discount"])
     learned = rewards.scaled(own, scales)
@@ -119,11 +124,11 @@ def train(
 
     state = initial_state(network, agents)
     with files.locked("checkpoint", checkpoint) as checkpoint, progress_bar(counts["gradient_steps"], progress) as bar:
-        saved = Checkpoint(checkpoint, described | units, CHECKPOINT_SECONDS)
+        saved = Checkpoint(checkpoint, described | units, SCREENS_SECONDS if on_screens else CHECKPOINT_SECONDS)
         state, history, wall_seconds = segments(engine, state, measure, counts, bar, saved)
     attrs = _provenance(algorithm, dataset, counts, engine, wall_seconds) | units
-    known = environments.ENVIRONMENTS.get(simulators.name_of(dataset.environment))
-    curves = labelled(axes, counts["eval_every"], history, known, attrs)
+    attrs |= {"msbe_sample": f"{SAMPLE} transitions of each dataset, the same at every evaluation"} if on_screens else {}
+    curves = labelled(axes, counts["eval_every"], history, simulators.known(dataset.environment), attrs)
     return Run(network, curves, labelled_parameters(axes, in_the_logs_units(state.params)))
 
 
@@ -133,7 +138,12 @@ def evaluated_in(dataset, environment):
     if dataset.environment is None:
         warn("the dataset names no environment, so score and return_ will be NaN")
     else:
-        simulators.find(dataset.environment).check(dataset.obs_dim, dataset.action_labels, dataset.action_count)
+        simulator = simulators.find(dataset.environment)
+        if isinstance(dataset, ScreenDataset) and dataset.screen != simulator.screen:
+            raise ValueError(
+                f"observations are screens of shape {dataset.screen}: {simulator.name} shows {simulator.screen}, channels first"
+            )
+        simulator.check(dataset.obs_dim, dataset.action_labels, dataset.action_count)
     return dataset
 
 
@@ -190,6 +200,8 @@ def _engine(name, device, network):
         raise ValueError(f"engine='fused' takes at most {MOST_ACTIONS} actions, but there are {network.actions}: use 'torch'")
     if name == "auto" and fused_applies and network.actions > MOST_ACTIONS:
         warnings.warn(f"there are more than {MOST_ACTIONS} actions: PyTorch trains, some thirty times slower", stacklevel=3)
+        fused_applies = False
+    if network.convolutions and network.algorithm.hidden_layers == 2:
         fused_applies = False
     if name == "auto":
         name = "fused" if fused_applies else "torch"

@@ -16,7 +16,7 @@ import pytest
 import hanq
 from hanq.__main__ import main
 from hanq.atari import frames, training
-from hanq.data import records
+from hanq.data.foundations import records
 from hanq.engines import checkpoint
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from hanq.atari import frames, game
 from hanq.atari.frames import GAMES, collect, load
-from hanq.data.generator import GAME, integer
+from hanq.data.foundations.generator import GAME, integer
 
 SIZE = 4_000  # more than one block of games, with an end within a life
 

@@ -15,7 +15,7 @@ import hanq
 from hanq import reference
 from hanq.algorithm import Agents
 from hanq.atari.network import seaquest_network, step_gflop
-from hanq.data.generator import minibatch
+from hanq.data.foundations.generator import minibatch
 from hanq.engines.population import initial_parameters, initial_state
 from hanq.engines.torch_engine import to_numpy
 

@@ -12,7 +12,7 @@ from hanq.__main__ import main
 from hanq.algorithm import DQN, DQN_LN, HANQ, Algorithm
 from hanq.atari import command, evaluation, table5, training
 from hanq.atari.network import seaquest_network
-from hanq.data import records
+from hanq.data.foundations import records
 from hanq.reproduction import paper
 
 SMALL = {"transitions": 60, "batch-size": 2, "eval-every": 1, "eval-episodes": 1, "eval-steps": 5}

@@ -239,7 +239,7 @@ def test_msbe_is_that_of_q_alone_on_a_fixed_sample_of_each_agents_own_data(name,
     error, scale = bellman_error(engine, params)
     for i, seed in enumerate(agents.seeds):
         data = small_frames().members[seed - 1]
-        index = hanq.data.generator.minibatch([seed], [0], 400, 150)[0, 0]
+        index = hanq.data.foundations.generator.minibatch([seed], [0], 400, 150)[0, 0]
         assert data.terminated[index].any()
         weights = engine.network.views(params[i : i + 1])
 

@@ -9,6 +9,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from hanq.reproduction import ledger, overview, paper
 from hanq.training import scores
 
@@ -68,6 +70,15 @@ def gain(one, other):
 
 def mean(name):
     return seeds(name).mean().item()
+
+
+def dataset_share(name):
+    """Share of the variance that datasets carry where ten of them meet ten training seeds, from the two-way table of random effects."""
+    y = np.array([seeds(f"datasets-{name}-{seed}").values for seed in range(10)])
+    rest = y - y.mean(1, keepdims=True) - y.mean(0) + y.mean()
+    noise = (rest**2).sum() / 81
+    parts = [max(0.0, y.mean(axis).var(ddof=1) - noise / 10) for axis in (1, 0)]
+    return parts[0] / (sum(parts) + noise)
 
 
 def at_chance(line):

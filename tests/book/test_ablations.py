@@ -67,7 +67,7 @@ FACTS = {
     "LayerNorm and, if there is a predictor at all, the exponential that keeps its scale positive": lambda: (
         [name for name in paper.WITHOUT if lost(name, "Acrobot")[1] > 0] == ["w/o positive scale", "w/o LN"]
     ),
-    "the two variants without it score *higher* than HANQ, which is lost on": lambda: (
+    "the two variants without it score *higher* than HANQ, which fails with": lambda: (
         all(lost(name, "Acrobot")[2] < 0 for name in NO_ASYMMETRY) and 1 < (seeds(hanq("Acrobot").result) < 10).sum() < 8
     ),
     "Both means are higher than HANQ's, in the paper as in our runs": lambda: all(

@@ -78,7 +78,7 @@ def test_a_norm_does_not_replace_the_target_network(table, whose):
 
 
 @pytest.mark.parametrize("name", ["DQN-LN", "DQN-l2N"])
-def test_with_a_target_network_a_norm_rescues_the_datasets_on_which_dqn_fails(table, name):
+def test_with_a_target_network_a_norm_rescues_most_seeds_with_which_dqn_fails(table, name):
     plain, normed = (paper.seed_scores(table[algorithm, True].result, RESULTS) for algorithm in ("DQN", name))
     gain = scores.interval(normed - plain)
     assert gain["mean"] > 2 and gain.low < 0 < gain.high  # higher, and the interval does not lie clear of 0
@@ -88,10 +88,8 @@ def test_with_a_target_network_a_norm_rescues_the_datasets_on_which_dqn_fails(ta
     assert plain[plain >= 20].median() > 95 and (rest < 0).mean() > 0.6 and -15 < rest.mean() < -3  # most others lose some points
 
 
-def test_all_rows_overlap_the_papers_but_perhaps_one_that_scores_less(table):
-    """The chapter counts them in a cell, and knows two sentences."""
-    apart = [line for line in table.values() if line.overlap != "yes"]
-    assert len(apart) <= 1 and all(line.ours_mean < line.paper_mean for line in apart)
+def test_all_six_rows_overlap_the_papers(table):
+    assert [line.overlap for line in table.values()] == ["yes"] * 6
 
 
 def test_without_a_target_network_no_row_is_clearly_better_than_random_actions(table):

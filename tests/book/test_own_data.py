@@ -123,6 +123,10 @@ FACTS = {
     "on Pendulum no mean moves by more than two points, at any rate": lambda: (
         units().loc["Pendulum", "auto"].difference_mean.abs().max() < 2 and len(units().loc["Pendulum", "auto"]) == 4 * 7
     ),
+    "Left: learned as they are, of which two units have been measured.": lambda: (
+        set(units().loc["Pendulum", "1"].index.get_level_values("factor")) == {0.01, 1}
+        and set(units().index.get_level_values("environment")) == {"Pendulum"}
+    ),
     "at a rate of $10^{-1.5}$ from 98.7 to 4.3": lambda: (
         [round(at_unit("Pendulum", "1", one, -1.5), 1) for one in (1, 0.01)] == [98.7, 4.3]
     ),

@@ -58,3 +58,22 @@ def test_errors_tell_the_hopeless_runs_and_not_the_good_ones():
     assert good.max() / good.min() > 100
     assert good.min() < np.median(other_errors) < good.max() and np.median(other_ended) < 35
     assert (ended[errors > 100 * good.max()] < 20).all()
+
+
+def baird(share, table=False, steps=20_000):
+    """Largest value in the chapter's example after training, where the last of seven states gets this share of all updates."""
+    features = np.zeros((7, 8))
+    features[:6, :6], features[:6, 7], features[6, 6:] = 2 * np.eye(6), 1, (1, 2)
+    features = np.eye(7, 8) if table else features
+    weights = np.array([1, 1, 1, 1, 1, 1, 10, 1.0])
+    shares = np.array([(1 - share) / 6] * 6 + [share])
+    for _ in range(steps):
+        error = features @ weights - 0.99 * features[6] @ weights
+        weights = weights - 0.02 * (shares * error) @ features
+    return np.abs(features @ weights).max()
+
+
+def test_without_one_of_the_deadly_three_bairds_values_no_longer_run_away():
+    """Off-policy updates with shared weights diverge; a weight for each state, or updates as often as states are visited, do not."""
+    assert baird(1 / 7, steps=5_000) > 1e6
+    assert baird(1 / 7, table=True) < 10 and baird(0.9) < 1 and baird(1.0) < 12

@@ -14,7 +14,7 @@ from scipy.stats import chisquare, kstest
 import hanq
 from hanq.data.dataset import DIMS
 from hanq.data.environments import ENVIRONMENTS, find
-from hanq.data.generator import BEHAVIOUR, integer
+from hanq.data.foundations.generator import BEHAVIOUR, integer
 
 every_environment = pytest.mark.parametrize("name", ENVIRONMENTS)
 

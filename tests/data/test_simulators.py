@@ -10,7 +10,7 @@ from odd_environments import Numbered, Walk, limited, make_walk
 
 import hanq
 from hanq.data import playing, simulators
-from hanq.data.generator import BEHAVIOUR, integer
+from hanq.data.foundations.generator import BEHAVIOUR, integer
 
 
 def logged_by_hand(make, seed, size):

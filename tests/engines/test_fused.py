@@ -1,4 +1,4 @@
-"""The fused engine is `reference` and nothing else, whoever runs beside whom."""
+"""The fused engine is `reference` and nothing else, no matter which agents run side by side."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Promise: agents share nothing; whoever else is trained, an agent's numbers stay the same, bit for bit."""
+"""Promise: agents share nothing; no matter which others are trained, an agent's numbers stay the same, bit for bit."""
 
 from dataclasses import replace
 

@@ -9,7 +9,7 @@ from fused_problem import assert_one_step_agrees, difference, engines, grid
 import hanq
 from hanq.algorithm import HANQ, PQN
 from hanq.engines import fused
-from hanq.engines.fused.passes import WIDE
+from hanq.engines.fused.structure import WIDE
 from hanq.engines.torch_engine import to_numpy
 from hanq.training.train import MOST_ACTIONS
 

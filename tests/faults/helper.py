@@ -15,7 +15,7 @@ import hanq
 from hanq.__main__ import main
 from hanq.atari import frames
 from hanq.atari import training as atari_training
-from hanq.data import records
+from hanq.data.foundations import records
 from hanq.engines import checkpoint
 from hanq.training import train as training
 

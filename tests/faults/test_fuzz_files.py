@@ -14,7 +14,7 @@ from helper import FULL, SCENARIOS
 
 import hanq
 from hanq.atari import frames
-from hanq.data import records
+from hanq.data.foundations import records
 from hanq.engines import checkpoint
 from hanq.reproduction import protocol
 from hanq.reproduction.tuning import Tuning

@@ -1,4 +1,4 @@
-"""Promise: whoever stops a computation waits two seconds at most, and long work keeps to its memory."""
+"""Promise: anyone who stops a computation waits two seconds at most, and long work keeps to its memory."""
 
 import os
 import random

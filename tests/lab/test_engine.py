@@ -10,8 +10,9 @@ import pytest
 
 import hanq
 from hanq.algorithm import Agents
-from hanq.data import environments, generator
+from hanq.data import environments
 from hanq.data.environments import ENVIRONMENTS
+from hanq.data.foundations import generator
 from hanq.engines.bench_lab import find_node, node
 from hanq.engines.evaluation import evaluate
 from hanq.engines.population import initial_state

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hanq.reproduction import paper
+from hanq.data.foundations.records import load
+from hanq.reproduction import ledger, paper
 from hanq.training import plots, scores
 
 BOOK = Path(__file__).parents[2] / "book"
@@ -46,3 +47,15 @@ def test_what_the_laboratory_cannot_train_is_left_out(curves):
 
 def test_colours_are_the_figures():
     assert LAB_PAGE["colours"]() == plots.COLOURS
+
+
+def test_the_ledger_has_the_curves_of_every_score_on_classic_control():
+    curves = LAB_PAGE["ledger"]()
+    printed = [score for score in paper.numbers().itertuples() if score.environment != "Seaquest"]
+    paths = {paper.path_of(stem, BOOK / "results") for score in printed for stem, _ in ledger.results_of(score)}
+    assert len(printed) == 95 and {f"{path.parent.name}/{path.stem}" for path in paths} == set(curves)
+    for path in sorted(paths)[::10]:
+        curve, wanted = curves[f"{path.parent.name}/{path.stem}"], load(path).score.squeeze(drop=True)
+        np.testing.assert_allclose(curve["mean"], wanted.mean("seed"), atol=0.051)
+        np.testing.assert_allclose(curve["seeds"], wanted.transpose("seed", ...), atol=0.501)
+        assert curve["steps"] == wanted.gradient_step.values.tolist()

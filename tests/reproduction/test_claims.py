@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray
 
-from hanq.data import records
+from hanq.data.foundations import records
 from hanq.reproduction import claimed, claims, ledger, paper
 from hanq.reproduction.claims import ABOVE, EQUAL, NOT_BELOW, Claim, Score, decide, flips, holm, minus, seed_values, sizes
 

@@ -12,7 +12,7 @@ import pytest
 
 import hanq
 from hanq import HANQ, Algorithm
-from hanq.data import records
+from hanq.data.foundations import records
 from hanq.reproduction import ledger, paper, protocol, variations
 from hanq.reproduction.tuning import Tuning
 from hanq.training import segments

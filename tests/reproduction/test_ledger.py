@@ -12,8 +12,8 @@ import xarray
 
 from hanq.__main__ import main
 from hanq.algorithm import HANQ
-from hanq.data import records
 from hanq.data.collection import collect
+from hanq.data.foundations import records
 from hanq.reproduction import ledger, paper, protocol
 from hanq.training import scores
 from hanq.training.train import train

@@ -10,7 +10,7 @@ import pytest
 import xarray
 
 from hanq.__main__ import main
-from hanq.data import records
+from hanq.data.foundations import records
 from hanq.reproduction import choosing, offline_choice
 from hanq.reproduction.offline_choice import CHOICES, FULL, JOBS, QUANTITIES, Job
 from hanq.reproduction.paper import LEARNING_RATES

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from hanq.__main__ import main
-from hanq.data import records
 from hanq.data.collection import collect
+from hanq.data.foundations import records
 from hanq.reproduction import ledger, offline_choice, paper, protocol, variations
 from hanq.training.train import train
 

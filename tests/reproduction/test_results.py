@@ -10,7 +10,7 @@ import pytest
 from hanq.algorithm import Algorithm
 from hanq.atari import table5
 from hanq.atari.training import PRECISIONS
-from hanq.data import records
+from hanq.data.foundations import records
 from hanq.reproduction import offline_choice, paper, protocol, variations
 from hanq.reproduction.tuning import Tuning
 from hanq.training import scores

@@ -9,7 +9,7 @@ import pytest
 import xarray
 
 from hanq.algorithm import DQN, DQN_LN, HANQ, PQN
-from hanq.data.records import load, save
+from hanq.data.foundations.records import load, save
 from hanq.reproduction.tuning import HIGHEST, LOWEST, Round, Tuning
 from hanq.training.run import GRID
 

@@ -24,7 +24,7 @@ export class Corridor {
     this.root = element(
       "section",
       { class: "hanq-lab-card", "aria-label": "Laboratory: the corridor" },
-      element("h3", { class: "hanq-lab-title" }, "The scale as a dial"),
+      element("p", { class: "hanq-lab-title" }, "The scale as a dial"),
       element("p", {}, "To the left of every state lies a reward of 1, to the right of the last one a reward of 2. At which ω does it no longer pay to walk right from the first state?"),
       element("div", { class: "hanq-lab-buttons" }, element("span", {}, element("label", { for: id }, "Scale ω "), this.output), this.slider),
       this.picture,

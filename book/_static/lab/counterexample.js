@@ -39,7 +39,7 @@ export class Counterexample {
     this.root = element(
       "section",
       { class: "hanq-lab-card", "aria-label": "Laboratory: Baird's counterexample" },
-      element("h3", { class: "hanq-lab-title" }, "Baird's counterexample"),
+      element("p", { class: "hanq-lab-title" }, "Baird's counterexample"),
       this.prediction.root,
       element("div", { class: "hanq-lab-buttons" }, element("span", {}, element("label", { for: id }, "Step size "), this.output), this.slider, button),
       this.status,

@@ -2,4 +2,5 @@
 
 export { ALGORITHMS, createAgent, ENVIRONMENTS, LEARNING_RATES } from "./agent.js";
 export { createBaird } from "./baird.js";
+export { hindrance } from "./kernel.js";
 export { serve, startWorker } from "./worker.js";

@@ -1,4 +1,4 @@
-// Randomness as a function of (seed, stream, step, index), word for word that of hanq/data/generator.py.
+// Randomness as a function of (seed, stream, step, index), word for word that of hanq/data/foundations/generator.py.
 //
 // A 64-bit word is kept as two halves of 32 bits, high and low, for a JavaScript number holds 53 bits only.
 // Source: SplitMix64 (Steele, Lea and Flood, 2014).

@@ -8,14 +8,19 @@ const NORMS = ["none", "LayerNorm", "l2"];
 const PLACES = ["hidden_0", "head", "predictor", "main_norm", "predictor_norm"];
 export const LIMITS = { features: 1024, actions: 8 }; // of network.c
 
+const PROGRAM = Uint8Array.from(atob(NETWORK_WASM), (character) => character.charCodeAt(0));
 let compiled = null; // once, whoever needs it first
 
+/** Why no agent can be trained here, or null. */
+export function hindrance() {
+  if (globalThis.WebAssembly?.validate(PROGRAM)) return null;
+  return "this browser has no WebAssembly with vectors (SIMD): use one of 2023 or later";
+}
+
 function compile() {
-  try {
-    return new WebAssembly.Module(Uint8Array.from(atob(NETWORK_WASM), (character) => character.charCodeAt(0)));
-  } catch (error) {
-    throw new Error("this browser has no WebAssembly with vectors (SIMD): use one of 2023 or later", { cause: error });
-  }
+  const why = hindrance();
+  if (why) throw new Error(why);
+  return new WebAssembly.Module(PROGRAM);
 }
 
 function instantiate() {

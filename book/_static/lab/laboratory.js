@@ -74,9 +74,9 @@ export class Laboratory {
     this.root = element(
       "section",
       { class: `hanq-lab-card hanq-lab-${this.name}`, "aria-label": `Laboratory: ${preset.title}` },
-      element("h3", { class: "hanq-lab-title" }, preset.title),
+      element("p", { class: "hanq-lab-title" }, preset.title),
       this.prediction?.root,
-      preset.address ? settings : element("details", {}, element("summary", {}, "The settings"), settings),
+      preset.address ? settings : element("details", {}, element("summary", {}, "Other algorithms, parts and learning rates"), settings),
       this.controls.root,
       this.status,
       this.measures.root,

@@ -1,13 +1,15 @@
-/** The tables of the ledger as one, which sorts and filters. The rows are the page's own: without JavaScript they stay where they are. */
+/** The tables of the ledger as one, which sorts, filters and leads to each result's curves. Without JavaScript the page's own tables stay. */
 
 import { element, newId } from "./dom.js";
+import { Result, load } from "./result.js";
 
-const MARKS = ["overlap", "file"]; // the headings by which a table of the ledger is known
-const FILE = /^(\w+)\/(.+)\.nc$/;
+const SCORES = ["agreement", "the paper's", "difference"]; // headings by which a table of scores is known
+const FILES = ["chosen", "result file"]; // and the table behind it, of settings and files
+const FILE = /^(\w+)\/(.+)\.nc$/m;
 
-/** What a cell is sorted by: its first number where it has one, else its text. */
+/** What a cell is sorted by: its first number where it begins with one, else its text. */
 export function key(text) {
-  const number = text.replaceAll(",", "").replaceAll("−", "-").match(/^-?\d+(\.\d+)?/);
+  const number = text.replaceAll(",", "").replaceAll("−", "-").match(/^[-+]?\d+(\.\d+)?/);
   return number ? Number(number[0]) : text.trim().toLowerCase();
 }
 
@@ -17,57 +19,109 @@ export function compare(a, b) {
   return typeof a === "number" ? -1 : 1;
 }
 
+const words = (node) => node.textContent.trim().replaceAll("’", "'").replace(/\s+/g, " ");
+const headings = (table) => [...table.querySelectorAll("thead th")].map(words);
+const has = (wanted) => (table) => wanted.every((heading) => headings(table).includes(heading));
+
+/** What stands in a cell, without the paragraph around it. */
+const content = (cell) => [...(cell.querySelector("p") ?? cell).childNodes];
+
+/** "Table 1: HANQ and DQN, Pendulum: 7 of 7 overlap" -> "Table 1, Pendulum" */
+const shortTitle = (title) => title.replace(/^([^:]+): (?:.*, )?([^,]+): [^:]+$/, "$1, $2");
+
 export class Ledger {
   constructor() {
-    const words = (table) => [...table.querySelectorAll("thead th")].map((cell) => cell.textContent.trim());
-    const tables = [...document.querySelectorAll("table")].filter((table) => MARKS.every((mark) => words(table).includes(mark)));
-    this.headings = ["table", ...(tables.length ? words(tables[0]) : []).map((text) => text || "what")];
-    this.rows = tables.flatMap((table) => this.take(table));
+    const folds = [...document.querySelectorAll("details")].filter((fold) => [...fold.querySelectorAll("table")].some(has(FILES)));
+    this.folds = folds.filter((fold) => [...fold.querySelectorAll("table")].some(has(SCORES)));
+    if (!this.folds.length) throw new Error(`the page has no <details> with a table of ${SCORES} and one of ${FILES}`);
+    this.headings = ["table", ...headings(this.folds[0].querySelector("table")).map((text) => text || "what")];
+    this.rows = this.folds.flatMap((fold) => this.take(fold));
     this.sorted = { column: null, down: false };
-    const [search, only] = [newId("search"), newId("overlap")];
+    const [search, only] = [newId("search"), newId("agreement")];
+    const marks = [...new Set(this.rows.map(({ cells }) => words(cells[1])))].sort();
     this.search = element("input", { id: search, type: "search", oninput: () => this.filter() });
-    this.only = element("select", { id: only, onchange: () => this.filter() }, ...["all", "yes", "no"].map((value) => element("option", { value }, value)));
+    this.only = element("select", { id: only, onchange: () => this.filter() }, ...["all", ...marks].map((value) => element("option", { value }, value)));
     this.status = element("p", { class: "hanq-lab-status", role: "status" });
     this.body = element("tbody", {}, ...this.rows);
     this.head = this.headings.map((text, column) => element("th", { scope: "col" }, element("button", { type: "button", onclick: () => this.sort(column) }, text)));
+    const fields = [
+      element("span", {}, element("label", { for: search }, "Search"), this.search),
+      element("span", {}, element("label", { for: only }, "Agreement"), this.only),
+    ];
+    const table = element("table", { class: "table" }, element("thead", {}, element("tr", {}, ...this.head)), this.body);
     this.root = element(
       "section",
       { class: "hanq-lab-card hanq-lab-ledger", "aria-label": "The ledger, sorted and filtered" },
-      element(
-        "div",
-        { class: "hanq-lab-buttons" },
-        element("span", {}, element("label", { for: search }, "Search"), this.search),
-        element("span", {}, element("label", { for: only }, "Intervals overlap"), this.only),
-      ),
+      element("div", { class: "hanq-lab-buttons" }, ...fields),
       this.status,
-      element("div", { class: "hanq-lab-scroll", tabindex: 0 }, element("table", { class: "table" }, element("thead", {}, element("tr", {}, ...this.head)), this.body)),
+      element("div", { class: "hanq-lab-scroll", tabindex: 0, role: "region", "aria-label": "Scores" }, table),
+      this.buildDialog(),
     );
     this.filter();
+    addEventListener("hashchange", () => this.open());
+    requestAnimationFrame(() => this.open()); // once the page holds it
   }
 
-  /** The rows of one of the page's tables, each with the table's caption in front; the table goes. */
-  take(table) {
-    const place = table.closest(".pst-scrollable-table-container") ?? table;
-    const caption = place.previousElementSibling;
-    const title = (caption?.querySelector("strong")?.textContent ?? "").replace(/:.*(, [^,]+)$/, "$1"); // Table 1: ..., Pendulum -> Table 1, Pendulum
-    const rows = [...table.querySelectorAll("tbody tr")];
+  /** The rows of one fold: the table's name, the scores and, hidden, settings and files. A row's name leads to its curves. The fold goes. */
+  take(fold) {
+    const title = words(fold.querySelector("summary"));
+    const tables = [...fold.querySelectorAll("table")];
+    const [scores, files] = [SCORES, FILES].map((wanted) => tables.find(has(wanted)));
+    const more = new Map([...files.querySelectorAll("tbody tr")].map((row) => [words(row.cells[0]), [...row.cells].slice(1)]));
+    const rows = [...scores.querySelectorAll("tbody tr")];
     for (const row of rows) {
-      row.prepend(element("td", {}, title));
-      this.link(row.lastElementChild);
+      const name = row.cells[1];
+      const cells = more.get(words(name)) ?? [];
+      row.dataset.title = `${title.replace(/: [^:]+$/, "")}: ${words(name)}`;
+      cells.forEach((cell, i) => Object.assign(cell, { hidden: true, title: headings(files)[i + 1] }));
+      this.link(row, name, cells);
+      row.prepend(element("td", {}, shortTitle(title)));
+      row.append(...cells);
     }
-    place.remove();
-    if (title) caption.remove();
+    fold.remove();
     return rows;
   }
 
-  /** From a result's file to its curves on the laboratory's page, where they are shown there. */
-  link(cell) {
-    const [, folder, name] = cell.textContent.trim().match(FILE) ?? [];
-    const result = `${folder}/${name}`;
-    if (!globalThis.hanqLabCurves.curves.some((curve) => curve.result === result)) return;
-    const address = new URL("laboratory.html", location.href);
-    address.hash = new URLSearchParams({ result });
-    cell.replaceChildren(element("a", { href: address.href }, ...cell.childNodes));
+  /** From a row's name to the curves of its result; those of Seaquest stand in its own chapter. */
+  link(row, name, cells) {
+    const [, folder, file] = cells.map(words).join("\n").match(FILE) ?? [];
+    if (!folder) return;
+    row.dataset.result = `${folder}/${file}`;
+    const href = folder === "seaquest" ? "seaquest.html" : `#${new URLSearchParams({ result: row.dataset.result })}`;
+    name.replaceChildren(element("a", { href, title: "Its curves" }, ...content(name)));
+  }
+
+  buildDialog() {
+    const id = newId("result");
+    this.result = new Result();
+    this.title = element("p", { class: "hanq-lab-title", id });
+    this.about = element("p", { class: "hanq-lab-small" });
+    const close = element("button", { type: "button", onclick: () => this.dialog.close() }, "Close");
+    const onclose = () => this.named && history.replaceState(null, "", location.pathname + location.search);
+    this.dialog = element("dialog", { class: "hanq-lab-card", "aria-labelledby": id, onclose }, this.title, this.result.root, this.about, close);
+    return this.dialog;
+  }
+
+  /** The result that the address names: #result=table1/Pendulum-HANQ-hyper_lr=0.1. */
+  get named() {
+    return new URLSearchParams(location.hash.slice(1)).get("result");
+  }
+
+  /** Show the curves of the result that the address names, or none. */
+  async open() {
+    const result = this.named;
+    const row = this.rows.find(({ dataset }) => dataset.result === result);
+    if (!row) return this.dialog.close();
+    this.title.textContent = row.dataset.title;
+    const cells = [...row.cells].filter((cell) => cell.hidden && !FILE.test(words(cell)));
+    this.about.replaceChildren(...cells.flatMap((cell, i) => [`${i ? "; " : "Setting "}${cell.title}: `, ...content(cell.cloneNode(true))]), ".");
+    if (!this.dialog.open) this.dialog.showModal();
+    try {
+      const { seeds, ...curve } = (await load("Results"))[result];
+      this.result.show({ ...curve, result }, seeds, "var(--hanq-lab-accent)");
+    } catch (error) {
+      this.result.status.textContent = error.message;
+    }
   }
 
   sort(column) {
@@ -79,10 +133,10 @@ export class Ledger {
   }
 
   filter() {
-    const [words, column] = [this.search.value.toLowerCase().split(/\s+/), this.headings.indexOf("overlap")];
+    const wanted = this.search.value.toLowerCase().split(/\s+/);
     for (const row of this.rows) {
-      const overlaps = this.only.value === "all" || row.cells[column]?.textContent.trim() === this.only.value;
-      row.hidden = !overlaps || !words.every((word) => row.textContent.toLowerCase().includes(word));
+      const agrees = this.only.value === "all" || words(row.cells[1]) === this.only.value;
+      row.hidden = !agrees || !wanted.every((word) => row.textContent.toLowerCase().includes(word));
     }
     this.status.textContent = `${this.rows.filter((row) => !row.hidden).length} of ${this.rows.length} rows.`;
   }

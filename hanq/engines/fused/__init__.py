@@ -3,7 +3,7 @@
 Read it in this order:
 
 1. `engine`: a gradient step, composed of its parts, and the distribution of agents over threads.
-2. `passes`: how an agent's parameters are arranged in one matrix (`Structure`), and the forward pass of a minibatch.
+2. `structure`: how an agent's parameters are arranged in one matrix. `passes`: the forward pass of a minibatch.
 3. `backward`: the backward pass, from the errors of the Q-values to the gradient of every parameter.
 4. `optimiser`: Adam for the weights and for the learning rate, and the update of the target network.
 5. `kernels` and `dense`: the loops in which the time is spent. `vector`: the vector type in which they are written.
@@ -23,7 +23,7 @@ There are nine such matrices (weights, target network, Adam's two moments and it
 target network that float32 would lose) and two branches, for s and s'. Hidden features are not stored at all. The forward pass
 computes one feature of sixteen rows at a time, uses it and discards it; the backward pass computes them again, sixteen features
 of one row at a time. With a second hidden layer, or with wide observations, a matrix product computes the pre-activations first
-(`dense`).
+(`dense`). Binary screens have a convolution below, and their own way through both (`screens`).
 """
 
 from hanq.engines.fused.engine import MOST_ACTIONS, FusedEngine, train_agent

@@ -1,9 +1,9 @@
 """The backward pass: from the errors of Q-values to the gradient of every parameter."""
 
-from hanq.data.compiling import part
-from hanq.engines.fused.dense import below_backward, turn_back
+from hanq.data.foundations.compiling import part
+from hanq.engines.fused.dense import clear_padding, turn_back
 from hanq.engines.fused.kernels import FAST, heads_backward, normed_heads_backward
-from hanq.engines.fused.passes import L2
+from hanq.engines.fused.passes import L2, inputs_backward
 
 
 @part(**FAST)
@@ -171,13 +171,5 @@ def gradient(structure, net, branch, lengths, errors, predicted, every):
     for k in range(structure.heads[0] + 2):
         for r in range(structure.batch):
             biases[k] += branch.deltas[k, r]
-    below_backward(
-        net.below,
-        branch.observations,
-        structure.features,
-        structure.batch,
-        lengths.first,
-        lengths.second,
-        branch.below,
-        every[: structure.below],
-    )
+    clear_padding(branch.below, structure.features)
+    inputs_backward(structure, net, branch, lengths, branch.torso, every[: structure.below])

@@ -5,7 +5,7 @@ starts from the gradient with respect to these. With one hidden layer and few in
 compiled.
 """
 
-from hanq.data.compiling import part
+from hanq.data.foundations.compiling import part
 from hanq.engines.fused.kernels import FAST, of_features, of_rows
 from hanq.engines.fused.vector import LANES, add_multiples, at_least, filled, gate, load, load_each, store, store_each, zeros
 
@@ -125,11 +125,17 @@ def turn_back(below, z):
 
 
 @part(**FAST)
+def clear_padding(below, features):
+    """Drop what the mean of a norm has leaked into the padding of below.d_z."""
+    if below is not None:
+        below.d_z[:, features:] = 0
+
+
+@part(**FAST)
 def below_backward(params, observations, features, batch, first, second, below, gradient):
     """Compute the gradient, (rows, features), of everything below the last hidden layer, from below.d_z."""
     if below is None:
         return
-    below.d_z[:, features:] = 0  # the mean of a norm leaks into the padding
     if len(second) == 0:
         product(observations, below.d_z, batch, gradient)
         return

@@ -8,13 +8,14 @@ import numba
 import numpy as np
 
 from hanq.algorithm import State
-from hanq.data.compiling import entry_point, part
-from hanq.data.generator import MINIBATCH, splitmix64, stream_key, to_integer
+from hanq.data.foundations.compiling import entry_point, part
+from hanq.data.foundations.generator import MINIBATCH, splitmix64, stream_key, to_integer
 from hanq.engines.fused.backward import gradient, sort_by_action
 from hanq.engines.fused.kernels import FAST
 from hanq.engines.fused.memory import new_learner
 from hanq.engines.fused.optimiser import Rates, adam, follow, hyper_of, hyper_step
-from hanq.engines.fused.passes import fold, next_values, structure_of, taken_values
+from hanq.engines.fused.passes import fold, next_values, taken_values
+from hanq.engines.fused.structure import structure_of
 from hanq.engines.sources import VERSION
 from hanq.engines.threads import each
 
@@ -23,7 +24,7 @@ MOST_ACTIONS = 64  # each has a sum in a register
 
 @part(**FAST)
 def draw(structure, learner, table, seed, lengths, gradient_step):
-    """Load the minibatch of `generator.minibatch`: rows of table (size, 2 * inputs + 3), or + 4 with the actions of a policy."""
+    """Load the minibatch of `generator.minibatch`: rows of table (size, 2 * obs_dim + 3), or + 4 with the actions of a policy."""
     state, following, inputs = learner.state, learner.following, structure.obs_dim
     key = stream_key(np.uint64(seed), np.uint64(MINIBATCH), np.uint64(gradient_step))
     for r in range(structure.batch):
@@ -36,6 +37,19 @@ def draw(structure, learner, table, seed, lengths, gradient_step):
         state.action[r] = np.int32(transition[2 * inputs + 2])
         if len(lengths.policy) > 0:
             following.action[r] = np.int32(transition[2 * inputs + 3])
+
+
+@part(**FAST)
+def draw_screens(structure, torso, next_torso, screens, seed, gradient_step):
+    """Load the screens of the same minibatch, if observations are screens. screens: those of s and of s', each (size, words)."""
+    if screens is None:
+        return
+    here, there = screens
+    key = stream_key(np.uint64(seed), np.uint64(MINIBATCH), np.uint64(gradient_step))
+    for r in range(structure.batch):
+        i = to_integer(splitmix64(key, np.uint64(r)), len(here))
+        for w in range(here.shape[1]):
+            torso.screens[r, w], next_torso.screens[r, w] = here[i, w], there[i, w]
 
 
 @part(forceinline=True, **FAST)
@@ -97,9 +111,10 @@ def slope_along(hyper, learner, lagging, change):
 
 
 @part(**FAST)
-def step(structure, hyper, learner, table, seed, lengths, rates, lagging, gradient_step):
+def step(structure, hyper, learner, table, screens, seed, lengths, rates, lagging, gradient_step):
     """Take one gradient step, counted from 1, in either order. lagging: whether the target network differs from the weights."""
     draw(structure, learner, table, seed, lengths, gradient_step)
+    draw_screens(structure, learner.state.torso, learner.following.torso, screens, seed, gradient_step)
     semi_gradient(structure, learner, lengths, rates.discount, lagging)
     if rates.hyper_lr > 0 and hyper.rate_first and gradient_step > 1:
         objective_gradient(structure, hyper, learner, lengths, rates, lagging)
@@ -129,12 +144,12 @@ def compiled(version):
     """Return `train_agent`, whose cache on disk belongs to one version of the sources."""
 
     @entry_point(**FAST)
-    def train_agent(structure, hyper, lengths, learner, table, seed, rates, first_step, steps, apart):
+    def train_agent(structure, hyper, lengths, learner, table, screens, seed, rates, first_step, steps, apart):
         """Take gradient steps of one agent, in place. apart: whether its target network differs from its weights at the start."""
         _ = version
         for gradient_step in range(first_step, first_step + steps):
             lagging = rates.target_rate != 1 or (apart and gradient_step == first_step)
-            step(structure, hyper, learner, table, seed, lengths, rates, lagging, gradient_step)
+            step(structure, hyper, learner, table, screens, seed, lengths, rates, lagging, gradient_step)
 
     return train_agent
 
@@ -157,9 +172,12 @@ class FusedEngine:
         self.threads = numba.config.NUMBA_NUM_THREADS
         self.structure, self.lengths, self.places = structure_of(network, batch_size, next_actions is not None)
         self.hyper = hyper_of(network.algorithm)
+        self.screens, self.segment_seconds = None, 1.0
+        if network.convolutions:
+            self.segment_seconds = 10.0  # an agent's way into the engine's memory and out takes as long as several steps
+            self.screens = [packed.view(np.uint64) for packed in (dataset.observations, dataset.next_observations)]
         columns = (
-            dataset.observations,
-            dataset.next_observations,
+            *(() if network.convolutions else (dataset.observations, dataset.next_observations)),
             dataset.rewards[..., None],
             1 - dataset.terminated[..., None].astype(dtype),
             dataset.actions[..., None],
@@ -175,6 +193,10 @@ class FusedEngine:
             return table
         return np.concatenate([table, self.next_actions[agent, :, None].astype(self.dtype)], axis=-1)
 
+    def screens_of(self, agent):
+        """The screens of s and of s' in an agent's dataset, each (size, words), or None."""
+        return self.screens and tuple(words[self.agents.datasets[agent]] for words in self.screens)
+
     def advance(self, state, steps):
         """Take `steps` gradient steps from a state of NumPy arrays and return the new one."""
         vectors = np.stack(state[1:7], axis=1).astype(self.dtype)  # (agents, 6, size)
@@ -188,10 +210,10 @@ class FusedEngine:
 
         def train_one(i):
             learner, params = new_learner(self.structure, vectors[i], self.places, moving[i])
-            table, seed = self.table_of(i), self.agents.seeds[i]
+            table, screens, seed = self.table_of(i), self.screens_of(i), self.agents.seeds[i]
             apart = not np.array_equal(params[0], params[1])
             fixed = self.structure, self.hyper, self.lengths
-            self.train_agent(*fixed, learner, table, seed, self.rates[i], first_step, steps, apart)
+            self.train_agent(*fixed, learner, table, screens, seed, self.rates[i], first_step, steps, apart)
             vectors[i] = params[:6, self.places]
 
         each(train_one, len(vectors), self.threads)

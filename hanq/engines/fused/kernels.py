@@ -14,7 +14,7 @@ biases, (features, batch) in the forward pass and (batch, features) in the backw
 receives the gradient with respect to them. Otherwise `below` is None.
 """
 
-from hanq.data.compiling import part
+from hanq.data.foundations.compiling import part
 from hanq.engines.fused.vector import (
     FLAGS,
     LANES,

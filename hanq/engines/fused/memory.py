@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hanq.engines.fused.vector import padded
+from hanq.engines.fused.vector import LANES, padded
 
 
 def matrix(rows, columns, dtype):
@@ -28,8 +28,55 @@ def new_below(structure, dtype):
     """Make a `Below`, or return None for one hidden layer with few inputs. Code for None is not compiled."""
     if structure.below == 0:
         return None
-    width, columns = padded(structure.features), padded(structure.batch)
+    width, columns = padded(structure.features), padded(structure.batch) + (LANES if structure.torso else 0)  # with a spare row
     return Below(matrix(width, columns, dtype), *matrix(4 * columns, width, dtype).reshape(4, columns, width))
+
+
+class Torso(NamedTuple):
+    """Memory for a convolution over binary screens, in one branch; all but the first five arrays belong to both branches."""
+
+    screens: np.ndarray  # (batch, words) uint64: the bits of each screen
+    h: np.ndarray  # (batch + 1, positions * filters): after the ReLU; the last row is spare, as are those of `Below`
+    rows: np.ndarray  # (positions, batch + 4): where something lies under the filter; after them the spare row
+    counts: np.ndarray  # (positions,): how many rows these are
+    ground: np.ndarray  # (1, filters): relu(bias), which is h wherever nothing lies under the filter
+    places: np.ndarray  # (bits, 3): the channel, row and column of each bit
+    before_relu: np.ndarray  # (positions, filters): of one screen
+    touched: np.ndarray  # (positions,): 1 where something lies under the filter
+    touched_rows: np.ndarray  # (batch + 1,) bool
+    background: np.ndarray  # (positions + 1, features): what the hidden layer makes of it, and the sum
+    transposed: np.ndarray  # (features, filters): the hidden weights of one position
+    idle: np.ndarray  # (1, features): the gradient with respect to z, summed over the rows without anything at one position
+    d_before: np.ndarray  # (batch + 1, positions * filters): the gradient with respect to the convolution
+
+
+def new_torsos(structure, dtype):
+    """Make a `Torso` for each of the two branches, or return None twice for a network without convolution."""
+    if structure.torso == 0:
+        return None, None
+    batch, width, positions = padded(structure.batch), padded(structure.features), (structure.below - structure.torso) // LANES
+    words = -(-structure.channels * structure.side**2 // 64)
+    shared = (
+        np.ascontiguousarray(np.indices((structure.channels, structure.side, structure.side)).reshape(3, -1).T),
+        matrix(positions, LANES, dtype),
+        np.zeros(positions, np.int64),
+        np.zeros(batch + 1, np.bool_),
+        matrix(positions + 1, width, dtype),
+        matrix(width, LANES, dtype),
+        matrix(1, width, dtype),
+        matrix(batch + 1, positions * LANES, dtype),
+    )
+    return tuple(
+        Torso(
+            np.zeros((batch, words), np.uint64),
+            matrix(batch + 1, positions * LANES, dtype),
+            np.zeros((positions, batch + 4), np.int64),
+            np.zeros(positions, np.int64),
+            matrix(1, LANES, dtype),
+            *shared,
+        )
+        for _ in range(2)
+    )
 
 
 class Net(NamedTuple):
@@ -51,6 +98,7 @@ class Branch(NamedTuple):
     x: np.ndarray  # (inputs, batch): the same, or (features, batch): pre-activations from the layer below
     x_back: np.ndarray  # (inputs, batch) or (batch, features)
     below: Below  # or None
+    torso: Torso  # or None
     dots: np.ndarray  # (heads, batch): heads without their constants
     moments: np.ndarray  # (4, batch): of the features, see `heads_forward`
     norms: np.ndarray  # (4, batch): each path's scale and mean
@@ -94,7 +142,7 @@ def new_net(structure, every):
     return Net(every, below, params, derived[:heads], derived[heads : heads + 4], sums[0], sums[1])
 
 
-def new_branch(structure, below, dtype):
+def new_branch(structure, below, torso, dtype):
     columns, heads = padded(structure.batch), structure.heads[0] + 2
     observations = x = x_back = matrix(structure.obs_rows, columns, dtype)
     if below is not None:
@@ -106,6 +154,7 @@ def new_branch(structure, below, dtype):
         x,
         x_back,
         below,
+        torso,
         dots,
         rest[:4],
         rest[4:8],
@@ -128,5 +177,5 @@ def new_learner(structure, vectors, places, moving):
     params[:6, places] = vectors
     nets = new_net(structure, memory[0]), new_net(structure, memory[1])
     below = new_below(structure, vectors.dtype)
-    branches = [new_branch(structure, below, vectors.dtype) for _ in range(2)]
+    branches = [new_branch(structure, below, torso, vectors.dtype) for torso in new_torsos(structure, vectors.dtype)]
     return Learner(*nets, *memory[2:], *branches, *matrix(5, padded(structure.batch), vectors.dtype), moving), params

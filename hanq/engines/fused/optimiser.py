@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hanq.algorithm import CHOICES
-from hanq.data.compiling import part
+from hanq.data.foundations.compiling import part
 from hanq.engines.fused.kernels import EXACT, FAST
 from hanq.reference import BETA_1, BETA_2, EPSILON
 

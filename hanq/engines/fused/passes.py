@@ -8,121 +8,16 @@ holds finite numbers that nothing reads.
 """
 
 from math import exp, sqrt
-from typing import NamedTuple
 
 import numpy as np
 
-from hanq.algorithm import CHOICES, NORM_EPSILON
-from hanq.data.compiling import part
-from hanq.engines.fused.dense import TILE, below_forward
+from hanq.algorithm import NORM_EPSILON
+from hanq.data.foundations.compiling import part
+from hanq.engines.fused.dense import below_backward, below_forward
 from hanq.engines.fused.kernels import FAST, heads_forward, normed_heads_forward
-from hanq.engines.fused.vector import padded
+from hanq.engines.fused.screens import screens_backward, screens_forward
 
-NORMS = CHOICES["main_norm"]
-WIDE = 12  # observations with more numbers than this use the tiled product, which takes half the time at 16
 LAYER, L2 = NORM_EPSILON["layer"], NORM_EPSILON["l2"]
-
-
-class Structure(NamedTuple):
-    """The structure of a network, which is constant in a run. Pairs refer to the main path and the predictor's path.
-
-    An agent's parameters form a matrix (rows, features padded to whole vectors): one row of weights for each input, the hidden
-    biases, the heads, gain and offset of each LayerNorm, and in the last row the biases of all heads. With two hidden layers,
-    the weights of the second, one row for each of its features, come first. To the functions here, the rest of the matrix,
-    from the biases of the second layer on, is a network with one hidden layer and no inputs, and they count rows from there.
-    The weights of wide observations are treated like those of a second layer.
-    """
-
-    obs_dim: int
-    obs_rows: int  # the same, padded to whole tiles if observations are wide
-    below: int  # rows below the last hidden layer, or below its biases if observations are wide; otherwise 0
-    inputs: int  # of the last hidden layer: obs_dim, or 0 if a matrix product computes its pre-activations
-    features: int
-    batch: int
-    heads: tuple  # actions; the metapredictor's outputs, 2 or 0
-    first_head: tuple
-    norm: tuple  # 0 none, 1 layer, 2 l2
-    norm_row: tuple  # of the gain; the offset follows; -1 without them
-    bias_row: int
-    rows: int  # of the whole matrix
-    norm_first: bool
-    predictor: bool
-    positive_scale: bool
-    predictor_bias: bool
-    symmetric: bool
-
-
-def structure_of(network, batch_size, evaluates=False):
-    """Return the `Structure` of a network, its `Lengths`, and the position of each parameter in the matrix.
-
-    evaluates: whether next actions are those of a given policy instead of the best.
-    """
-    algorithm, obs_dim, actions = network.algorithm, network.obs_dim, network.actions
-    width = padded(algorithm.hidden_features)
-    wide, deep = obs_dim > WIDE, algorithm.hidden_layers == 2
-    obs_rows = -(-obs_dim // len(TILE)) * len(TILE) if wide else obs_dim
-    inputs = 0 if wide or deep else obs_dim
-    below = (obs_rows - inputs) + (1 + width) * deep
-    outputs = 2 if algorithm.predictor == "meta" else 0
-    kinds = (algorithm.main_norm, algorithm.predictor_norm if outputs else "none")
-    layers = [kind == "layer" and algorithm.norm_affine for kind in kinds]
-    norm_row = inputs + 1 + actions + outputs
-    bias_row = norm_row + 2 * sum(layers)
-    structure = Structure(
-        obs_dim=obs_dim,
-        obs_rows=obs_rows,
-        below=below,
-        inputs=inputs,
-        features=algorithm.hidden_features,
-        batch=batch_size,
-        heads=(actions, outputs),
-        first_head=(0, actions),
-        norm=tuple(map(NORMS.index, kinds)),
-        norm_row=(norm_row if layers[0] else -1, bias_row - 2 if layers[1] else -1),
-        bias_row=bias_row,
-        rows=below + bias_row - (-(actions + 2) // width),
-        norm_first=algorithm.norm_first and kinds != ("none", "none"),
-        predictor=algorithm.predictor != "none",
-        positive_scale=algorithm.positive_scale,
-        predictor_bias=algorithm.predictor_bias,
-        symmetric=algorithm.symmetric and algorithm.predictor != "none",
-    )
-    start = {
-        "head.weight": inputs + 1,
-        "predictor.weight": inputs + 1 + actions,
-        "main_norm.weight": norm_row,
-        "main_norm.bias": norm_row + 1,
-        "predictor_norm.weight": bias_row - 2,
-        "predictor_norm.bias": bias_row - 1,
-    }
-    start = {name: below + row for name, row in start.items()}
-    start |= {"hidden_0.bias": obs_rows, "hidden_1.weight": obs_rows + 1, "hidden_1.bias": below}
-    places = []
-    for name, shape in network.shapes.items():
-        if name == "hidden_0.weight":
-            place = np.arange(shape[0])[:, None] + width * np.arange(shape[1])
-        elif name in ("head.bias", "predictor.bias"):
-            place = (below + bias_row) * width + (actions if name == "predictor.bias" else 0) + np.arange(shape[0])
-        else:
-            place = width * (start[name] + np.arange(shape[0] if len(shape) == 2 else 1)[:, None]) + np.arange(shape[-1])
-        places.append(place.ravel())
-    shaping = 0 if algorithm.detached_predictor else outputs
-    first = 0 if wide else obs_dim
-    lengths = Lengths(*((0,) * n for n in (inputs, actions, outputs, actions + outputs, shaping, first, deep, evaluates)))
-    return structure, lengths, np.concatenate(places)
-
-
-class Lengths(NamedTuple):
-    """Tuples whose lengths are constants of the compiled code, because they are part of their types."""
-
-    inputs: tuple
-    actions: tuple
-    outputs: tuple
-    heads: tuple  # both paths'
-    shaping: tuple  # the predictor's outputs whose gradient reaches the hidden layer: all or none
-    first: tuple  # inputs of the first hidden layer; none if observations are wide
-    second: tuple  # one element if there is a second hidden layer
-    policy: tuple  # one element if next actions are those of a given policy
 
 
 @part(**FAST)
@@ -184,12 +79,31 @@ def norm_first_forward(structure, net, branch, lengths, slopes):
 
 
 @part(**FAST)
+def inputs_forward(structure, net, branch, lengths, torso):
+    """Compute what the last hidden layer gets from below, if that is not the observations themselves, into branch.x."""
+    if torso is not None:
+        screens_forward(structure, net.below, torso, branch.below, branch.x)
+        return
+    below_forward(net.below, branch.observations, structure.features, lengths.first, lengths.second, branch.below, branch.x)
+
+
+@part(**FAST)
+def inputs_backward(structure, net, branch, lengths, torso, gradient):
+    """Compute the gradient, (rows, features), of everything below the last hidden layer."""
+    if torso is not None:
+        screens_backward(structure, net.below, torso, branch.below, gradient)
+        return
+    x, features, batch = branch.observations, structure.features, structure.batch
+    below_backward(net.below, x, features, batch, lengths.first, lengths.second, branch.below, gradient)
+
+
+@part(**FAST)
 def forward(structure, net, branch, lengths, wanted):
     """Compute the heads of every row without their constants, into branch.dots.
 
     wanted: a tuple with as many elements as there are heads to compute, those of the actions or all.
     """
-    below_forward(net.below, branch.observations, structure.features, lengths.first, lengths.second, branch.below, branch.x)
+    inputs_forward(structure, net, branch, lengths, branch.torso)
     x, norms, dots = branch.x, branch.norms, branch.dots
     floor = x.dtype.type(-np.inf if structure.norm_first else 0)
     heads_forward(net.params, x, structure.features, floor, net.heads, lengths.inputs, wanted, dots, branch.moments)

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from numba import njit
 from scipy.stats import chisquare
 
-from hanq.data import generator
-from hanq.data.generator import integer, minibatch, random_bits, splitmix64, uniform
+from hanq.data.foundations import generator
+from hanq.data.foundations.generator import integer, minibatch, random_bits, splitmix64, uniform
 
 KNOWN = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821]
 counters = st.integers(0, 2**40)

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from hanq.data import requirements
+from hanq.data.foundations import requirements
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from helpers import CHILD, names, numbers
 
-from hanq.data import files, records
+from hanq.data.foundations import files, records
 
 
 def test_threads_that_save_one_path_all_succeed(tmp_path):
@@ -37,7 +37,7 @@ def test_writers_with_one_process_number_write_to_different_files(tmp_path, monk
 
 WRITER = """
 import sys, time
-from hanq.data.files import atomic
+from hanq.data.foundations.files import atomic
 with atomic(sys.argv[1]) as partial:
     partial.write_text("half")
     print(partial, flush=True)
@@ -59,8 +59,9 @@ def test_what_a_killed_writer_leaves_is_removed_by_the_next_and_only_that(tmp_pa
 
 
 def test_a_writer_that_is_killed_once_its_file_is_there_leaves_nothing(tmp_path):
-    killed = "import os, signal; kill = lambda *_: os.kill(os.getpid(), signal.SIGKILL); files._flush_folder = kill"
-    program = WRITER.replace("import atomic", f"import atomic\nfrom hanq.data import files\n{killed}").replace("time.sleep(600)", "pass")
+    kill = "import os, signal; kill = lambda *_: os.kill(os.getpid(), signal.SIGKILL)"
+    killed = f"import atomic\nfrom hanq.data.foundations import files\n{kill}; files._flush_folder = kill"
+    program = WRITER.replace("import atomic", killed).replace("time.sleep(600)", "pass")
     done = subprocess.run([sys.executable, "-c", program, tmp_path / "x.nc"], timeout=60, stdout=subprocess.DEVNULL)
     assert done.returncode == -signal.SIGKILL and names(tmp_path) == ["x.nc"]
 

@@ -15,7 +15,7 @@ from llvmlite.binding import Linkage
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 
-from hanq.data.caching import njit
+from hanq.data.foundations.caching import njit
 
 
 class WholeLibrary(JITCodeLibrary):

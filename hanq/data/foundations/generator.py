@@ -9,7 +9,7 @@ Source: SplitMix64 (Steele, Lea and Flood, 2014).
 import numpy as np
 from numba import uint64
 
-from hanq.data.caching import njit, vectorize
+from hanq.data.foundations.caching import njit, vectorize
 
 INITIAL_WEIGHTS, MINIBATCH, EVALUATION, BEHAVIOUR, GAME = range(5)
 

@@ -21,7 +21,7 @@ import h5py
 import numpy as np
 import xarray
 
-from hanq.data.files import as_path, atomic
+from hanq.data.foundations.files import as_path, atomic
 
 CHECKSUM = "sha256"
 ENDING = b"sha256 of all before:"  # then 64 digits, after the part that HDF5 reads; HDF5 can hang on a damaged file
@@ -160,14 +160,14 @@ def portable(argument):
         return argument
     if path == Path(os.path.expanduser("~")):
         return f"{option}{equals}~"
-    path, repository = path.resolve(), Path(__file__).resolve().parents[2]
+    path, repository = path.resolve(), Path(__file__).resolve().parents[3]
     inside = path.is_relative_to(repository)
     return option + equals + (path.relative_to(repository).as_posix() if inside else path.name or "root")
 
 
 def commit():
     """Return the commit of the checkout, with `+changes` appended if the package was edited since; `unknown` outside git."""
-    package = Path(__file__).parents[1]
+    package = Path(__file__).parents[2]
     git = ["git", "-C", str(package)]
     try:
         subprocess.run([*git, "ls-files", "--error-unmatch", __file__], capture_output=True, check=True)

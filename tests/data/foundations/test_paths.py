@@ -6,7 +6,7 @@ from helpers import DQN, TORCH, names, small_pendulum
 import hanq
 from hanq.__main__ import main
 from hanq.atari import frames
-from hanq.data import records
+from hanq.data.foundations import records
 from hanq.reproduction import ledger, paper, protocol
 
 SMALL = dict(learning_rate=1e-2, gradient_steps=4, eval_every=2, eval_episodes=1, batch_size=8) | TORCH

@@ -56,7 +56,7 @@ def state_of_settings():
         torch.is_grad_enabled(),
         torch.is_inference_mode_enabled(),
         torch.get_default_dtype(),
-        torch.get_default_device(),
+        torch.empty(0).device,  # torch 2.5.0 cannot say it by its own function once a block with a device has ended
         torch.is_autocast_enabled("cpu"),
         torch.get_float32_matmul_precision(),
         torch.are_deterministic_algorithms_enabled(),

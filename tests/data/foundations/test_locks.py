@@ -14,7 +14,7 @@ from helpers import CHILD, DQN, TORCH, names, numbers, small_pendulum
 import hanq
 from hanq.__main__ import main
 from hanq.atari import frames, game
-from hanq.data import files, records
+from hanq.data.foundations import files, records
 from hanq.reproduction import protocol
 from hanq.reproduction.tuning import Round, Tuning
 
@@ -32,7 +32,7 @@ def test_lock_files_of_killed_runs_go_and_held_ones_stay(tmp_path, hold):
 
 HOLDER = """
 import sys, time
-from hanq.data.files import locked
+from hanq.data.foundations.files import locked
 with locked("path", sys.argv[1]):
     print("held", flush=True)
     time.sleep(600)
@@ -184,5 +184,6 @@ def test_windows_locks_do_as_well(tmp_path, monkeypatch):
 
 
 def test_the_package_can_be_imported_where_there_is_no_fcntl():
-    code = "import importlib, sys, hanq.data.files as f; sys.modules |= dict(fcntl=None, msvcrt=sys); print(importlib.reload(f).fcntl)"
+    without = "sys.modules |= dict(fcntl=None, msvcrt=sys)"
+    code = f"import importlib, sys, hanq.data.foundations.files as f; {without}; print(importlib.reload(f).fcntl)"
     assert subprocess.run([sys.executable, "-c", code], check=True, **CHILD).stdout == "None\n"

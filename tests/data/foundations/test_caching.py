@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import hanq
-from hanq.data import caching, generator
+from hanq.data.foundations import caching, generator
 
 PACKAGE = Path(hanq.__file__).parent
-PRINT = "import hanq; print(hanq.data.generator.integer(1000, 7, 1, 2, range(5)).tolist())"
+PRINT = "import hanq; print(hanq.data.foundations.generator.integer(1000, 7, 1, 2, range(5)).tolist())"
 EXPECTED = generator.integer(1000, 7, 1, 2, range(5)).tolist()
 
 
@@ -154,7 +154,7 @@ def test_every_cache_of_the_package_is_of_this_kind():
     for path in PACKAGE.rglob("*.py"):
         text = path.read_text()
         if "cache=True" in text and path.name != "caching.py":
-            assert "from hanq.data.caching import njit" in text and "from numba import njit" not in text, path
+            assert "from hanq.data.foundations.caching import njit" in text and "from numba import njit" not in text, path
 
 
 def test_an_edit_of_any_compiled_module_makes_another_version(tmp_path):

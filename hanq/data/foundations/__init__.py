@@ -1,0 +1,1 @@
+"""What everything else stands on: random numbers, files and records, checks of arguments and of the installation, Numba's decorators."""

@@ -1,0 +1,89 @@
+"""Promise: the summary says what the result files and the ledger say, and fits on two pages."""
+
+import os
+import re
+import shutil
+
+import pytest
+from sentences import BOOK, FOLDER, found, gain, hanq, result, row, seeds
+
+from hanq.data.collection import collect
+from hanq.reproduction import claimed, overview, paper
+from hanq.training import scores
+
+TEXT = (BOOK / "summary.md").read_text()
+PLAIN = re.sub(r"\s+", " ", TEXT)
+PAGE = BOOK.parent / "_build" / "html" / "book" / "summary.html"
+
+
+def dqn(setting=paper.BEST):
+    return row("1", "DQN", setting)
+
+
+def level(which):
+    """HANQ's best mean score on Pendulum with its rewards moved."""
+    averaged = scores.average_over_training(result(f"beyond-Pendulum-HANQ-level-{which}").score)
+    return averaged.sel(scores.best_of_grid(averaged)).mean().item()
+
+
+FACTS = {
+    "Of all 89 scores on classic control that could be compared, 78 have an interval that overlaps the paper's": lambda: (
+        len(overview.distinct(found())) == 89 and (overview.distinct(found()).overlap == "yes").sum() == 78
+    ),
+    "DQN scores below 50 on Pendulum with 6 of 30 seeds and HANQ with none": lambda: (
+        ((seeds(dqn().result) < 50).sum(), (seeds(hanq().result) < 50).sum()) == (6, 0)
+    ),
+    "with the typical seed the two are level": lambda: abs((seeds(hanq().result) - seeds(dqn().result)).median()) < 4,
+    "Stopped after 20,000 steps, DQN is as good as HANQ": lambda: (
+        result(dqn().result).score.sel(gradient_step=20_000).mean() > result(hanq().result).score.sel(gradient_step=20_000).mean()
+    ),
+    "DQN-LN with a target network and a discount of 0.9 comes as high as HANQ: they differ by 0.5 points (−3.4 to 3.7)": lambda: (
+        [round(one, 1) for one in gain(hanq().result, row("9", "DQN-LN", "discount=0.9; target_rate=0.001").result)] == [0.5, -3.4, 3.7]
+    ),
+    "HANQ scores about 0 with 5 of 30 seeds, and 25 of the 30 datasets never show the goal": lambda: (
+        (seeds(hanq("Acrobot").result) < 10).sum() == 5 and (collect("Acrobot", range(30)).terminated.sum(1) == 0).sum() == 25
+    ),
+    "HANQ falls from 101 to 26 or 11": lambda: [round(level(which)) for which in ("1.0", "0.0", "-1.0")] == [101, 26, 11],
+    "from Gymnasium's own starts HANQ scores 88.5": lambda: round(seeds("starts-" + hanq().result).mean().item(), 1) == 88.5,
+}
+
+
+@pytest.mark.parametrize("sentence", FACTS)
+def test_a_sentence_of_the_summary_is_what_the_result_files_say(sentence):
+    assert sentence in PLAIN, "the summary no longer says this: take it off the list, or write it as the summary does"
+    assert FACTS[sentence](), "the results no longer say this: rewrite it in book/summary.md"
+
+
+def test_the_table_has_the_ledgers_numbers():
+    shown = re.findall(r"^\| (?:\*\*(\w+):\*\* )?(.+?) \| (.+?) \| (.+?) \|$", TEXT, flags=re.MULTILINE)[2:]
+    assert len(shown) == 9
+    place = ""
+    for environment, label, ours, papers in shown:
+        place = environment or place  # of the row above, where a row names none
+        (line,) = [one for one in found().itertuples() if (one.table, one.environment, one.label) == ("1", place, label)]
+        assert ours == scores.text(line.ours_mean, line.ours_low, line.ours_high)
+        assert papers == scores.text(line.paper_mean, line.paper_low, line.paper_high)
+
+
+def test_every_claim_stands_under_its_verdict():
+    parts = re.split(r"^\*\*(Hold|Undecided|Not run at full size): (\d+)\*\*$", TEXT.split("## Limits")[0], flags=re.MULTILINE)[1:]
+    verdicts = {"Hold": "holds", "Undecided": "undecided", "Not run at full size": "not run"}
+    shown = {}
+    for name, count, listed in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+        shown |= dict.fromkeys(re.findall(r"^- (.+)$", listed, flags=re.MULTILINE), verdicts[name])
+        assert int(count) == len(re.findall(r"^- ", listed, flags=re.MULTILINE))
+    assert shown == {one.claim.text: one.verdict for one in claimed.findings(FOLDER)}
+
+
+def test_it_prints_on_exactly_two_pages():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None or not PAGE.exists():
+        pytest.skip("no Chromium here, or the site is not built: make book")
+    with playwright.sync_playwright() as running:
+        arguments = ["--no-sandbox"] if hasattr(os, "getuid") and os.getuid() == 0 else []
+        page = running.chromium.launch(executable_path=chromium, args=arguments).new_page()
+        page.goto(PAGE.as_uri())
+        page.wait_for_selector("mjx-container", state="attached")
+        printed = page.pdf(prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page\b(?!s)", printed)) == 2

@@ -60,13 +60,12 @@ def collect(
     size = positive_integer("size", usual if size is None else size, LARGEST_SIZE)
     if episode_length is not None or known:
         episode_length = positive_integer("episode_length", simulator.horizon if episode_length is None else episode_length)
-    options = simulator.options
-    if options is not None:
-        initial_velocity = options["y_init"] if initial_velocity is None else initial_velocity
+    if simulator.options is not None:
+        initial_velocity = environments.PENDULUM_MAX_SPEED if initial_velocity is None else initial_velocity
         initial_velocity = environments.speed("initial_velocity", initial_velocity)
-        options = options | {"y_init": initial_velocity}
     elif initial_velocity is not None:
         raise ValueError(f"initial_velocity={shown(initial_velocity)} applies to Pendulum only: leave it out for {simulator.name}")
+    options = simulator.starts(initial_velocity)
     conditions = {"collected": "uniformly random actions", "episode_length": episode_length, "initial_velocity": initial_velocity}
     conditions |= minatar.conditions() | {"size": size} if simulator.screen else {}
     arrays = _empty(simulator, len(seeds), size)

@@ -79,6 +79,16 @@ def speed(name, value):
     return float(found)
 
 
+def eval_velocity(environment, value):
+    """Return the largest initial speed in evaluation, by default `PENDULUM_MAX_SPEED` for Pendulum. Raises ValueError if not allowed."""
+    if value is None:
+        return PENDULUM_MAX_SPEED if environment == "Pendulum" else 1.0
+    value = speed("eval_velocity", value)
+    if value != 1 and environment != "Pendulum":
+        raise ValueError(f"eval_velocity={value!r} applies to Pendulum only: leave it out for {environment}")
+    return value
+
+
 @njit(cache=True)
 def reset(code, state, seed, gradient_step, episode, velocity=1.0):
     """Draw a start for evaluation into `state`, distributed as in Gymnasium's reset.

@@ -6,6 +6,7 @@ from threading import Thread
 
 import numpy as np
 
+from hanq.data.foundations.arguments import warn
 from hanq.data.foundations.generator import EVALUATION, integer
 
 STEP_SECONDS = 60.0
@@ -21,6 +22,7 @@ class Stage:
     def __init__(self, simulator, about=""):
         self.simulator, self.about = simulator, about
         self.episode, self.step, self.moves, self.doing, self.stopped = -1, 0, 0, "", False
+        self.endless = False  # whether an episode was cut off because it had no end of its own
 
     @contextmanager
     def open(self, episode_length=None):
@@ -84,7 +86,7 @@ def watched(stage, play, report=None):
     """Call play() in a thread, and raise RuntimeError if the stage makes no progress for `STEP_SECONDS`.
 
     report: called now and then with the number of moves so far. Code that hangs cannot be stopped, so its thread is left behind
-    and ends with Python.
+    and ends with Python. Warns of episodes without an end.
     """
     found, failed = [], []
 
@@ -110,17 +112,27 @@ def watched(stage, play, report=None):
         stage.stopped = True
     if failed:
         raise failed[0]
+    if stage.endless:
+        warn(
+            f"environment={stage.simulator.name!r}: an episode had not ended after {stage.simulator.horizon:,} steps, and was cut off "
+            "there; gymnasium.wrappers.TimeLimit sets another limit"
+        )
     return found[0]
 
 
 def play(stage, choose, played, seed, horizon, options):
-    """Play one episode and return its return. choose: a function observation -> index into `played`, the environment's actions."""
+    """Play one episode of at most `horizon` steps and return its return.
+
+    choose: a function observation -> index into `played`, the environment's actions.
+    """
     observation, total = stage.start(seed, options), 0.0
     for _ in range(horizon):
         observation, reward, terminated, truncated = stage.move(played[choose(observation)])
         total += reward
         if terminated or truncated:
             break
+    else:
+        stage.endless = True
     return total
 
 

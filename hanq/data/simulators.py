@@ -12,7 +12,7 @@ from gymnasium import spaces
 from hanq.data import environments, minatar
 from hanq.data.foundations.arguments import shown
 
-MOST_STEPS = 10_000  # the length of an episode in environments that have no time limit
+MOST_STEPS = 10_000  # after which an episode of evaluation is cut off, with a warning, where an environment has no time limit
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Simulator:
     horizon: int
     """The largest number of steps in an episode of evaluation."""
     options: dict[str, Any] | None = None
-    """Options of `reset`, which say where the built-in environments start."""
+    """Options of `reset`, which say where Pendulum starts."""
     screen: tuple[int, int, int] | None = None
     """Channels, height and width if observations are binary screens, as rows of 0 and 1; otherwise None."""
 
@@ -53,6 +53,10 @@ class Simulator:
             which = "" if labels is None else f", labelled {shown(list(labels))}"
             raise ValueError(f"environment={self.name!r} has {self.actions} actions, but there are {count}{which}: use as many, or another")
         return np.array(own, np.int64)
+
+    def starts(self, velocity):
+        """Return the options of `reset` with Pendulum's initial velocity drawn from [-velocity, velocity]; None for others."""
+        return None if self.options is None else self.options | {"y_init": velocity}
 
     def check(self, obs_dim, labels, count):
         """Raise ValueError if data or a policy with these sizes do not fit the environment."""

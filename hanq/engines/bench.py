@@ -200,7 +200,8 @@ def main():
     for what, peer, ours in table(data):
         ratio = "" if peer is None else f"{peer / ours:.1f}"
         print(COLUMNS.format(what, "" if peer is None else f"{peer:.1f}", f"{ours:.1f}", ratio), flush=True)
-    name = "LunarLander-v3" if importlib.util.find_spec("Box2D") else "MountainCar-v0"
+    box2d = all(importlib.util.find_spec(package) for package in ("Box2D", "pygame"))  # what gymnasium[box2d] installs
+    name = "LunarLander-v3" if box2d else "MountainCar-v0"
     plain, ours = evaluation_seconds(name)
     print(COLUMNS.format("seconds to evaluate 30 agents, 10 episodes each", "plain", "ours", "ratio"))
     print(COLUMNS.format(name, f"{plain:.1f}", f"{ours:.1f}", f"{plain / ours:.1f}"))

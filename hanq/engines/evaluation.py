@@ -162,5 +162,5 @@ def evaluate(network, agents, dataset, state, episodes, velocity=1.0):
         stopped.set()
         raise
     if dataset.environment is not None and environment is None:
-        results[:, 0] = simulation.mean_returns(dataset, choose, where, parameters, agents.seeds, state.gradient_step, episodes)
+        results[:, 0] = simulation.mean_returns(dataset, choose, where, parameters, agents.seeds, state.gradient_step, episodes, velocity)
     return {"return_": results[:, 0], "msbe": results[:, 1], "scale": results[:, 2]}

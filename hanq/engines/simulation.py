@@ -22,10 +22,11 @@ def built_in(dataset):
     return known if played.tolist() == list(range(known.actions)) else None
 
 
-def mean_returns(dataset, choose, where, parameters, seeds, gradient_step, episodes):
+def mean_returns(dataset, choose, where, parameters, seeds, gradient_step, episodes, velocity):
     """Return the mean return of every agent's greedy episodes, (agents,) float64.
 
-    choose: compiled, (layout, weights, params, observation) -> action. where: the layout. Agents with the same seed start from
+    choose: compiled, (layout, weights, params, observation) -> action. where: the layout. velocity: see
+    `environments.reset`. Agents with the same seed start from
     the same states. Raises RuntimeError naming the step at which the environment raises, hangs or returns a number that is not
     finite.
     """
@@ -39,7 +40,7 @@ def mean_returns(dataset, choose, where, parameters, seeds, gradient_step, episo
                 stage.begin(f" (agent {agent} of seed {seed}, gradient step {gradient_step})")
                 act = partial(choose, where, weights_of(where, params), params)
                 for episode, start in enumerate(start_seeds(seed, gradient_step, episodes)):
-                    returns[agent, episode] = play(stage, act, played, start, simulator.horizon, simulator.options)
+                    returns[agent, episode] = play(stage, act, played, start, simulator.horizon, simulator.starts(velocity))
         return returns.mean(1)
 
     return watched(stage, play_all)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from hanq.data import simulators
+from hanq.data import environments, simulators
 from hanq.data.dataset import Maker
 from hanq.data.foundations.arguments import check_seeds, positive_integer, shown
 from hanq.data.foundations.settings import set_aside
@@ -25,15 +25,25 @@ def check_screens(policy, simulator):
 
 @set_aside()
 def evaluate(
-    policy: Policy | Callable[[torch.Tensor], torch.Tensor], environment: str | Maker, *, episodes: int = 10, seed: int = 0
+    policy: Policy | Callable[[torch.Tensor], torch.Tensor],
+    environment: str | Maker,
+    *,
+    episodes: int = 10,
+    seed: int = 0,
+    eval_velocity: float | None = None,
 ) -> np.ndarray:
     """Play greedy episodes and return their undiscounted returns, (episodes,) float64.
 
     - policy: a `Policy`, or any function or module that maps an observation (obs_dim,), or in MinAtar a screen (channels, 10, 10),
       to Q-values (actions,), such as an exported policy.
-    - environment: see `hanq.collect`. "Pendulum" starts at any angle and speed, as in training.
-    - episodes: the number of episodes.
+    - environment: see `hanq.collect`.
+    - episodes: the number of episodes. Each ends at the environment's own time limit. Where there is none, it is cut off after
+      10,000 steps, with a warning.
     - seed: determines where episodes start, identically for every policy.
+    - eval_velocity: for Pendulum only, as in `hanq.train`: the largest initial angular speed, by default 8.
+
+    With the eval_velocity of its training, a policy's mean return estimates the same number as the run's `return_`. The two
+    differ by chance, for the episodes start elsewhere; the more episodes, the less.
 
     Raises ValueError naming a bad argument, and RuntimeError naming the step at which the environment raises, hangs or returns
     a number that is not finite.
@@ -41,6 +51,7 @@ def evaluate(
     if not callable(policy):
         raise ValueError(f"policy={shown(policy)} is not allowed: use run.policy(), or a function from an observation to Q-values")
     simulator, episodes = simulators.find(environment), positive_integer("episodes", episodes)
+    starts = simulator.starts(environments.eval_velocity(simulator.name, eval_velocity))
     seed = check_seeds(np.atleast_1d(seed) if isinstance(seed, np.ndarray) else [seed])[0]
     labels = getattr(policy, "labels", None)
     if isinstance(policy, Policy) and (policy.images or simulator.screen):
@@ -59,7 +70,7 @@ def evaluate(
     def play_all():
         with torch.no_grad(), stage.open():  # a thread has settings of its own
             for episode, start in enumerate(start_seeds(seed, 0, episodes)):
-                returns[episode] = play(stage, choose, played, start, simulator.horizon, simulator.options)
+                returns[episode] = play(stage, choose, played, start, simulator.horizon, starts)
         return returns
 
     return watched(stage, play_all)

@@ -70,7 +70,7 @@ def train(
       returns, from every transition to the end of the episode, have a standard deviation of 100. The Q-values, parameters and
       Bellman errors of the `Run` refer to the original rewards; curves.attrs["reward_scales"] stores factors other than 1.
     - eval_every: gradient steps between evaluations, by default 2,000 or gradient_steps, whichever is less.
-    - eval_episodes: greedy episodes in each evaluation.
+    - eval_episodes: greedy episodes in each evaluation. They end as in `hanq.evaluate`.
     - eval_velocity: for Pendulum only, the largest initial angular speed in evaluation, in radians per second. Gymnasium's is 1.
       The default, 8, covers every speed, as the data do. Other environments always start as in Gymnasium.
     - engine: "torch" (the reference), "torch-compiled" (the reference with torch.compile), "fused" (Numba, CPU only), or "auto",
@@ -81,6 +81,8 @@ def train(
     - environment: where policies are evaluated, as in `Dataset.from_arrays`. By default, the environment of the dataset.
     - standardise: whether to subtract the mean of each column of a dataset's observations and divide by its standard deviation
       during learning. The run and its policies still take raw observations, because the scaling is folded into the first layer.
+      Without it there is a warning of columns that go beyond 1,000, and of those, other than flags and counts, whose standard
+      deviation is below 0.05.
 
     On one kind of processor and with one version of Numba, the fused engine computes the same bits for an agent in every
     process, on any number of threads, with any other agents, and after any number of interruptions.
@@ -95,7 +97,7 @@ def train(
         raise TypeError(f"dataset={shown(dataset)} is not a Dataset: use hanq.collect or hanq.Dataset.from_arrays")
     counts = checked_counts(gradient_steps=gradient_steps, batch_size=batch_size, eval_every=eval_every, eval_episodes=eval_episodes)
     dataset = evaluated_in(dataset, environment)
-    counts["eval_velocity"] = _eval_velocity(simulators.name_of(dataset.environment), eval_velocity)
+    counts["eval_velocity"] = environments.eval_velocity(simulators.name_of(dataset.environment), eval_velocity)
     own, unfold = standardising.standardised(dataset, standardise)
     values = dict(zip(GRID, (learning_rate, hyper_lr, target_rate, discount, weight_decay), strict=True))
     axes = {name: axis(name, value) for name, value in values.items()}
@@ -165,16 +167,6 @@ def axis(name, value):
     if values.ndim != 1 or len(values) == 0 or len(np.unique(values)) < len(values):
         raise ValueError(f"{name}={shown(value)} is not allowed: use a number or a flat sequence of distinct ones")
     return values
-
-
-def _eval_velocity(environment, value):
-    """The fastest start of evaluation, as a float; ValueError where it is not allowed."""
-    if value is None:
-        return environments.PENDULUM_MAX_SPEED if environment == "Pendulum" else 1.0
-    value = environments.speed("eval_velocity", value)
-    if value != 1 and environment != "Pendulum":
-        raise ValueError(f"eval_velocity={value!r} applies to Pendulum only: leave it out for {environment}")
-    return value
 
 
 def _agent_seeds(dataset, seeds):

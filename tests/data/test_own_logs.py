@@ -77,6 +77,21 @@ def test_an_end_that_is_not_marked_is_said_with_its_place():
     hanq.Dataset.from_arrays(**{name: values[order] for name, values in arrays.items()})
 
 
+def test_a_time_limit_passed_as_an_end_is_taken_for_one_and_the_docstring_warns_of_it():
+    """Round and round four states at a reward of 1, cut off every fifth step: worth 1 / (1 - 0.9), and by that mistake far less."""
+    step = np.random.default_rng(0).permutation(400)
+    following, cut_off = np.eye(4)[(step + 1) % 4], step % 5 == 4
+    log = dict(observations=np.eye(4)[step % 4], actions=step // 4 % 2, rewards=np.ones(400), next_observations=following)
+    settings = dict(learning_rate=3e-3, target_rate=0.1, discount=0.9, gradient_steps=2_000, eval_every=2_000, progress=False)
+    values = []
+    for terminated in (np.zeros(400), cut_off):
+        with pytest.warns(UserWarning, match="names no environment"):
+            run = hanq.train(hanq.DQN, hanq.Dataset.from_arrays(**log, terminated=terminated), **settings)
+        values.append(run.policy()(np.eye(4)).max(-1).values.mean().item())
+    np.testing.assert_allclose(values, [1 / (1 - 0.9), 1 / (1 - 0.9 * 4 / 5)], rtol=0.1)
+    assert "Do not pass time limits here" in hanq.Dataset.from_arrays.__doc__
+
+
 def test_actions_that_were_never_logged_are_named():
     for actions, named in (([1, 2, 3] * 2, r"\[0\] of 4"), ([0, 40] * 3, r"\[1, 2, 3, .*\] and 29 more of 41")):
         with pytest.warns(UserWarning, match=f"actions never logged: {named}"):

@@ -32,6 +32,7 @@ def played_by_hand(make, policy, seeds, labels=None, options=None):
     return returns
 
 
+@pytest.mark.filterwarnings("ignore:column 1 of observations has a standard deviation of 0.0")
 @pytest.mark.parametrize("environment", ["MountainCar-v0", "CartPole-v1", limited])
 def test_returns_of_training_are_those_of_a_plain_loop(environment):
     make = (lambda: gymnasium.make(environment)) if isinstance(environment, str) else environment
@@ -79,14 +80,15 @@ def test_a_policy_without_some_actions_plays_the_others():
     assert policy.act([0.0, 0.0]) in (1, 2)
 
 
-def test_a_built_in_environment_without_some_actions_is_played_in_gymnasium():
+@pytest.mark.parametrize("velocity", [None, 8.0, 0.5])
+def test_a_built_in_environment_without_some_actions_is_played_in_gymnasium(velocity):
     data = hanq.collect("Pendulum", [0], size=60)
     kept = data.actions[0] != 1
     arrays = [getattr(data, name)[0][kept] for name in ("observations", "actions", "rewards", "next_observations", "terminated")]
     with pytest.warns(UserWarning, match="no end is marked"):
         own = hanq.Dataset.from_arrays(*arrays, action_labels=[0, 2], environment="Pendulum")
-    run = hanq.train(DQN, own, **SHORT)
-    options = {"x_init": np.pi, "y_init": 8.0}
+    run = hanq.train(DQN, own, eval_velocity=velocity, **SHORT)
+    options = {"x_init": np.pi, "y_init": velocity or 8.0}
     expected = played_by_hand(find("Pendulum").make, run.policy(), start_seeds(0, 6, 2), labels=[0, 2], options=options)
     assert run.curves.return_.values.ravel()[-1] == pytest.approx(np.mean(expected), rel=1e-5)
     assert np.isfinite(run.curves.score).all() and run.policy().act(np.zeros(3)) in (0, 2)
@@ -113,9 +115,18 @@ def test_numbered_states_are_seen_as_in_the_data():
 def test_an_endless_episode_is_cut_off(monkeypatch):
     from hanq.data import simulators
 
+    def endless():
+        return Walk(goal=99)
+
     monkeypatch.setattr(simulators, "MOST_STEPS", 30)
-    assert hanq.evaluate(lambda seen: torch.tensor([1.0, 0, 0]), lambda: Walk(goal=1), episodes=2).tolist() == [0, 0]
-    assert hanq.evaluate(lambda seen: torch.tensor([0, 1.0, 0]), lambda: Walk(goal=99), episodes=1).tolist() == [30 * 31 / 2]
+    cut_off = r"environment='.*endless': an episode had not ended after 30 steps, .*gymnasium.wrappers.TimeLimit"
+    with pytest.warns(UserWarning, match=cut_off):
+        assert hanq.evaluate(lambda seen: torch.tensor([1.0, 0, 0]), endless, episodes=2).tolist() == [0, 0]
+    with pytest.warns(UserWarning, match=cut_off):
+        assert hanq.evaluate(lambda seen: torch.tensor([0, 1.0, 0]), endless, episodes=1, seed=3).tolist() == [30 * 31 / 2]
+    with pytest.warns(UserWarning, match=cut_off):
+        hanq.train(DQN, replace(hanq.collect(limited, [0], size=50), environment=endless), **SHORT)
+    assert hanq.evaluate(lambda seen: torch.tensor([1.0, 0, 0]), limited, episodes=1).tolist() == [0]  # its own limit warns of nothing
 
 
 @pytest.mark.parametrize("fault", ["raises", "hangs", "NaN observation", "NaN reward"])
@@ -152,6 +163,25 @@ def test_what_is_evaluated_must_be_a_policy_of_that_environment():
     for bad in (dict(episodes=0), dict(seed=-1), dict(seed="a"), dict(episodes=1.5)):
         with pytest.raises(ValueError, match=f"{next(iter(bad))}s?=.* is not allowed"):
             hanq.evaluate(run.policy(), "CartPole", **bad)
+
+
+@pytest.mark.parametrize("velocity", [0.0, 1.0, None])
+def test_a_policy_has_the_mean_return_of_its_training(velocity):
+    """Within 4 standard errors, which are far less than what other starts make."""
+    data = hanq.collect("Pendulum", [0], size=200)
+    run = hanq.train(DQN, data, **SHORT | dict(eval_episodes=400, eval_velocity=velocity))
+    returns = hanq.evaluate(run.policy(), "Pendulum", episodes=50, seed=5, eval_velocity=velocity)
+    trained = run.curves.return_.values.ravel()[-1]
+    assert abs(returns.mean() - trained) < 4 * returns.std() * np.sqrt(1 / 50 + 1 / 400)
+    played = played_by_hand(find("Pendulum").make, run.policy(), start_seeds(5, 0, 3), options={"x_init": np.pi, "y_init": 8.0})
+    assert np.array_equal(returns[:3].round(3), np.round(played, 3)) == (velocity is None)
+
+
+def test_a_speed_is_pendulums_alone_and_possible():
+    with pytest.raises(ValueError, match="eval_velocity=2.0 applies to Pendulum only: leave it out for CartPole"):
+        hanq.evaluate(lambda seen: seen, "CartPole", eval_velocity=2.0)
+    with pytest.raises(ValueError, match="eval_velocity=9 is out of range: use a number from 0 to 8"):
+        hanq.evaluate(lambda seen: seen, "Pendulum", eval_velocity=9)
 
 
 def test_a_seed_is_the_same_starts_for_every_policy_and_environment_by_name_or_twin():

@@ -9,6 +9,7 @@ from helpers import ALGORITHMS, HANQ, TORCH, logged, small_pendulum
 
 import hanq
 from hanq.data.dataset import DIMS
+from hanq.training import standardising
 
 SHORT = dict(learning_rate=1e-2, hyper_lr=0.1, gradient_steps=20, eval_every=10, eval_episodes=2, **TORCH)
 
@@ -34,6 +35,35 @@ def test_a_hopeless_scale_is_said():
         with pytest.warns(UserWarning, match=f"column {column} of observations goes up to .*standardise=True"):
             hanq.train(HANQ, data, **SHORT)
         hanq.train(HANQ, data, standardise=True, **SHORT)  # warnings are errors here
+
+
+@pytest.mark.parametrize("factor", [[1, 1, 0.01], [1e-3, 1, 1]])
+def test_a_narrow_column_is_said(factor):
+    data = replace(scaled(small_pendulum(), factor, 5.0), environment="Pendulum")
+    column = int(np.argmin(factor))
+    with pytest.warns(UserWarning, match=f"^column {column} of observations has a standard deviation of 0.0.*standardise=True"):
+        hanq.train(HANQ, data, **SHORT)
+    hanq.train(HANQ, data, standardise=True, **SHORT)
+    with pytest.warns(UserWarning, match="column 0 of .*, and 2 more below 0.05: "):
+        hanq.train(HANQ, scaled(data, 1e-3), **SHORT)
+
+
+@pytest.mark.parametrize("name", ["Pendulum", "Acrobot", "CartPole"])
+def test_the_built_in_environments_are_not_narrow(name):
+    standardising.warn_of_spread(hanq.collect(name, range(3), size=1_000).observations)
+
+
+def test_mountain_car_is_narrow():
+    with pytest.warns(UserWarning, match="column 1 of observations has a standard deviation of 0.0"):
+        standardising.warn_of_spread(hanq.collect("MountainCar-v0", [0], size=20_500).observations)
+
+
+def test_rare_flags_states_and_columns_that_never_change_are_not_narrow():
+    flags, constant = np.zeros((2, 500, 2)), np.full((2, 500, 1), 7.3)
+    flags[0, 7, 0] = flags[1, 400, 1] = 1
+    seen = np.concatenate([flags, constant, np.random.default_rng(0).normal(size=(2, 500, 1))], axis=2).astype(np.float32)
+    assert (seen.std((0, 1))[:2] > 0).all() and (seen.std((0, 1))[:3] < standardising.NARROW).all()
+    standardising.warn_of_spread(seen)
 
 
 @pytest.mark.parametrize("name", ["HANQ", "DQN", "DQN, two layers", "w/o affine"])

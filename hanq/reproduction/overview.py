@@ -130,7 +130,7 @@ def picture(found, named: int = 5):
     names = []
     for number, line in enumerate(far.itertuples(), 1):
         place = (line.paper_mean, line.ours_mean)
-        axes.annotate(number, place, (5, -4), textcoords="offset points", va="top", fontsize="small", color="#444444")
+        axes.annotate(str(number), place, (5, -4), textcoords="offset points", va="top", fontsize="small", color="#444444")
         names.append(f"{number}  {'HANQ ' * (line.algorithm in VARIANTS)}{label(line)} ({line.environment})")
     axes.text(-8, 108, "\n".join(names), va="top", fontsize="x-small", color="#444444", linespacing=1.5)
     mean, low, high = CHANCE["Pendulum"]

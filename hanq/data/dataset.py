@@ -6,7 +6,7 @@ checks, and `episodes` finds next observations.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any, Self
 
@@ -143,13 +143,7 @@ class Dataset(Makers):
 
         Raises KeyError for a seed that is not in the dataset, and ValueError unless the seeds are distinct integers.
         """
-        known = {int(seed): i for i, seed in enumerate(self.seeds)}
-        wanted = check_seeds(seeds).tolist()
-        missing = [seed for seed in wanted if seed not in known]
-        if missing:
-            raise KeyError(f"seeds={missing} are not in this dataset: use some of {list(known)}")
-        index = [known[seed] for seed in wanted]
-        return replace(self, seeds=self.seeds[index], **{name: getattr(self, name)[index] for name in DIMS})
+        return transitions.select(self, seeds)
 
     def to_xarray(self) -> xarray.Dataset:
         """Convert to labelled arrays, with the provenance in the attributes."""

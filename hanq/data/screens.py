@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any, Self
 
@@ -14,7 +14,7 @@ from hanq.data import minatar
 from hanq.data.foundations import records
 from hanq.data.foundations.arguments import array, check_seeds, positive_integer
 from hanq.data.foundations.settings import set_aside
-from hanq.data.transitions import DIMS, checked, numbered, refuse
+from hanq.data.transitions import DIMS, checked, numbered, refuse, select
 
 WORD = 8  # bytes: the compiled engine reads a screen as 64-bit words
 KIND = "screens"
@@ -141,7 +141,8 @@ class ScreenDataset:
             raise ValueError(f"observations has shape {shape}: use (size, channels, side, side), or (seeds, size, channels, side, side)")
         arrays = {name: pack(value) for name, value in screens.items()} | columns
         arrays = arrays if len(shape) == 5 else {name: value[None] for name, value in arrays.items()}
-        count = positive_integer("action_count", action_count or (game.actions if game else int(arrays["actions"].max()) + 1))
+        least = game.actions if game else int(arrays["actions"].max()) + 1
+        count = positive_integer("action_count", least if action_count is None else action_count)
         refuse("actions", arrays["actions"], (arrays["actions"] < 0) | (arrays["actions"] >= count), f"integers from 0 to {count - 1}")
         seeds = check_seeds(np.arange(len(arrays["actions"])) if seeds is None else seeds, len(arrays["actions"]))
         return cls._made(arrays, seeds, None if game is None else game.name, count, shape[-3:], dict(provenance or {}))
@@ -158,14 +159,11 @@ class ScreenDataset:
         return unpack(packed[:, np.asarray(index)], self.screen)
 
     def sel(self, seeds: ArrayLike) -> Self:
-        """Select the datasets of these seeds, in this order. Raises KeyError for a seed that is not in the dataset."""
-        known = {int(seed): i for i, seed in enumerate(self.seeds)}
-        wanted = check_seeds(seeds).tolist()
-        missing = [seed for seed in wanted if seed not in known]
-        if missing:
-            raise KeyError(f"seeds={missing} are not in this dataset: use some of {list(known)}")
-        index = [known[seed] for seed in wanted]
-        return replace(self, seeds=self.seeds[index], **{name: getattr(self, name)[index] for name in DIMS})
+        """Select the datasets of these seeds, in this order.
+
+        Raises KeyError for a seed that is not in the dataset, and ValueError unless the seeds are distinct integers.
+        """
+        return select(self, seeds)
 
     def to_xarray(self) -> xarray.Dataset:
         """Convert to labelled arrays, still packed, with the provenance in the attributes."""

@@ -1,8 +1,10 @@
 """Checks a user's arrays of transitions: shapes, values, actions, and whether consecutive rows fit together."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from hanq.data.foundations.arguments import array, lost_digits, positive_integer, shown, unwrapped, warn
+from hanq.data.foundations.arguments import array, check_seeds, lost_digits, positive_integer, shown, unwrapped, warn
 
 DIMS = {
     "observations": ("seed", "transition", "observation"),
@@ -205,3 +207,14 @@ def say_broken_order(arrays, truncated):
             f"in {len(breaks)} of {follows.size} rows the next observation is not that of the next row, and no end is marked, first in "
             f"row {row}{f' of dataset {seed}' if len(follows) > 1 else ''}: right if episodes were cut off there, which truncated says"
         )
+
+
+def select(dataset, seeds):
+    """Return a dataset of these seeds only, in this order, or raise what `Dataset.sel` promises."""
+    known = {int(seed): i for i, seed in enumerate(dataset.seeds)}
+    wanted = check_seeds(seeds).tolist()
+    missing = [seed for seed in wanted if seed not in known]
+    if missing:
+        raise KeyError(f"seeds={missing} are not in this dataset: use some of {list(known)}")
+    index = [known[seed] for seed in wanted]
+    return replace(dataset, seeds=dataset.seeds[index], **{name: getattr(dataset, name)[index] for name in DIMS})

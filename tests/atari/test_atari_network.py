@@ -170,8 +170,8 @@ def test_the_engines_steps_are_those_of_a_plain_agent_on_the_datas_own_stacks():
             plain_loss(engine.network, theta, theta.detach().clone(), batch, 0.99).backward()
             adam.step()
         moved = theta.detach().numpy() - start.params[i]
-        # Three steps of 1e-4; without AVX-512 one weight of 1.7 million is 4e-5 off.
-        np.testing.assert_allclose(found.params[i] - start.params[i], moved, rtol=0, atol=6e-5)
+        off = np.abs(found.params[i] - start.params[i] - moved)  # of three steps of 1e-4
+        assert off.max() < 6e-5 and (off > 3e-5).sum() <= 1  # without AVX-512 one weight of 1.7 million is 4e-5 off
         assert np.corrcoef(found.params[i] - start.params[i], moved)[0, 1] > 0.999
     assert np.array_equal(found.params[0], found.params[2])
 

@@ -65,6 +65,7 @@ BAD = {
     "NaN": (dict(logged(), observations=np.full((6, 4, 10, 10), np.nan)), "observations holds nan .* binary"),
     "rewards": (dict(logged(), rewards=[0.0]), r"rewards has shape \(1,\)"),
     "actions": (dict(logged(), action_count=2), "actions holds 2 at index"),
+    "no actions": (dict(logged(), action_count=0), "action_count=0"),
     "fewer": (dict(logged(), next_observations=logged()["next_observations"][1:]), r"next_observations has shape \(5, 4, 10, 10\)"),
     "one screen": ({name: value[0] for name, value in logged().items()}, r"observations has shape \(4, 10, 10\): use \(size"),
     "game": (dict(logged(), environment="MinAtar/Pong-v1"), "environment='MinAtar/Pong-v1' is no game of MinAtar: use one of"),

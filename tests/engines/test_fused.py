@@ -88,7 +88,8 @@ def test_networks_of_the_papers_size_agree_with_reference(name):
     agents = grid(weight_decay=0.0)
     ours, theirs, start = engines(VARIANTS[name], agents, batch_size=128)
     after_50 = difference(ours.advance(start, 50), to_numpy(theirs.advance(start, 50)), start)
-    assert (after_50 < 1e-2).all()  # rounding grows; without AVX-512 one agent of two layers is 3e-3 off
+    # Rounding grows fastest in two layers: without AVX-512 one of the agents is 3e-3 off.
+    assert (after_50 < (1e-2 if "two" in name else 1e-3)).all() and (after_50 < 1e-3).sum() >= len(after_50) - 1
 
 
 def algorithms(**fixed):

@@ -167,7 +167,7 @@ def test_the_page_shows_the_score_that_hanq_train_reports():
     curves = run.curves.squeeze()
     for ours, step in zip(run_in_page["after"], (100, 200), strict=True):
         theirs = curves.sel(gradient_step=step)
-        assert ours["score"] == pytest.approx(theirs.score.item(), abs=1.0)  # 0.3 without AVX-512: rounding decides single actions
+        assert ours["score"] == pytest.approx(theirs.score.item(), abs=0.1 if step == 100 else 0.5)  # 0.34 at 200 without AVX-512
         assert ours["bellmanError"] == pytest.approx(theirs.msbe.item(), rel=1e-2)
         assert ours["learningRate"] == pytest.approx(theirs.effective_learning_rate.item(), rel=1e-2)
         assert ours["scale"] == pytest.approx(theirs.scale.item(), rel=1e-2)

@@ -6,7 +6,7 @@ Pendulum uses the first two.
 """
 
 from dataclasses import dataclass
-from math import cos, pi, sin
+from math import cos, inf, pi, sin
 
 import gymnasium
 import numpy as np
@@ -38,6 +38,8 @@ class Environment:
     """The return that corresponds to a score of 100."""
     dataset_size: int
     """Transitions in one of the paper's offline datasets (section 11)."""
+    best_return: float = inf
+    """What no return can exceed, whatever the policy; infinite if no such limit is known."""
 
     def score(self, return_):
         """Normalise a return to a score of 0 at `low_return` and 100 at `high_return` (section 11.1)."""
@@ -57,9 +59,9 @@ class Environment:
 ENVIRONMENTS = {
     environment.name: environment
     for environment in (
-        Environment("Pendulum", PENDULUM, "Pendulum-v1", 3, 3, 200, -1500.0, -200.0, 1_000),
-        Environment("Acrobot", ACROBOT, "Acrobot-v1", 6, 3, 500, -500.0, -100.0, 10_000),
-        Environment("CartPole", CARTPOLE, "CartPole-v1", 4, 2, 500, 0.0, 500.0, 10_000),
+        Environment("Pendulum", PENDULUM, "Pendulum-v1", 3, 3, 200, -1500.0, -200.0, 1_000, 0.0),
+        Environment("Acrobot", ACROBOT, "Acrobot-v1", 6, 3, 500, -500.0, -100.0, 10_000, 0.0),
+        Environment("CartPole", CARTPOLE, "CartPole-v1", 4, 2, 500, 0.0, 500.0, 10_000, 500.0),
     )
 }
 

@@ -207,9 +207,11 @@ def conditions(job):
 
 def _search(job, trained):
     """Return the `Tuning` that chooses a job's settings, or None. Raises ValueError if its file belongs to another search."""
-    _, first, second, finalists, growing = job.protocol
+    row, (_, first, second, finalists, growing) = job.row, job.protocol
     path = job.path.with_name(f"{job.path.stem}-tuning.nc")
-    return first and Tuning(path, job.row.algorithms, job.row.settings, first, second, finalists, trained, conditions(job), growing)
+    known = simulators.known(job.environment)
+    highest = known.score(known.best_return)
+    return first and Tuning(path, row.algorithms, row.settings, first, second, finalists, trained, conditions(job), growing, highest)
 
 
 def _run(job, engine):
@@ -229,7 +231,7 @@ def _clear(job):
 
 def _trained(job, engine, algorithm, settings, round):
     """Train, continuing from a checkpoint if there is one, and return the curves."""
-    this = sha256(repr((algorithm.essential(), settings, round)).encode()).hexdigest()[:8]
+    this = sha256(repr((algorithm.essential(), settings, round.seeds, round.eval_every)).encode()).hexdigest()[:8]
     checkpoint = job.path.with_name(f"{job.path.stem}.{this}.checkpoint")
     shared = job.row.shared_dataset
     data = collected(job.environment, round.seeds if shared is None else (shared,), **job.row.data)

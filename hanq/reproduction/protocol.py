@@ -1,8 +1,8 @@
 """How results are produced: what is searched and on which seeds, what is reported, and in which files.
 
-long: the whole grid of a row is searched at full length on eight seeds that the report does not use. As long as one of the
-three best points is at the edge of the grid, the grid grows there (section 11). Only the chosen point is trained on the
-seeds of the report.
+long: the whole grid of a row is searched at full length on eight seeds that the report does not use, apart from points that
+can no longer be among the best (see `tuning`). As long as one of the three best points is at the edge of the grid, the grid
+grows there (section 11). Only the chosen point is trained on the seeds of the report.
 halved: the same by successive halving, with most of the grid at a quarter of the length and growth for the best point only.
 The tables were first searched this way, which is unfair to small learning rates, whose merits show late.
 short: the same at 60,000 steps, for most of what the paper leaves open.

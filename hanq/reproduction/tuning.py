@@ -149,17 +149,18 @@ class Tuning:
             raise ValueError(f"path={str(self.path)!r} holds trials at {held}, where the grid {grid} is asked for: {ELSE}")
 
     def _tried(self, place, settings, round):
-        """Select the trials of some points in a round, as one truth value a trial."""
-        found = (self.trials.algorithm == place) & (self.trials["round"] == self.rounds.index(round))
-        for axis, value in settings.items():
-            found &= self.trials[axis].isin(np.atleast_1d(value))
+        """Select the trials of some points in a round, as a truth value for each trial."""
+        found = (self.trials.algorithm.to_numpy() == place) & (self.trials["round"].to_numpy() == self.rounds.index(round))
+        for axis, values in settings.items():
+            found &= np.isin(self.trials[axis].to_numpy(), values)
         return found
 
     def _standing(self, place, settings, round):
         """Return the gradient steps that points have been trained for in a round and their mean score; (0, infinity) before."""
-        trials = self.trials[self._tried(place, settings, round)]
-        complete = len(trials) == len(round.seeds) * np.prod([np.size(values) for values in settings.values()])
-        return (int(trials.gradient_steps.min()), trials.score.mean()) if complete else (0, np.inf)
+        tried = self._tried(place, settings, round)
+        if tried.sum() < len(round.seeds) * np.prod([np.size(values) for values in settings.values()]):
+            return 0, np.inf
+        return int(self.trials.gradient_steps.to_numpy()[tried].min()), self.trials.score.to_numpy()[tried].mean()
 
     def _train(self, place, settings, round, steps):
         """Train points for a piece more than `steps` and write them to the file, unless another run has."""

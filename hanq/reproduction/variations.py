@@ -106,5 +106,16 @@ VARIATIONS = {
             ("Acrobot", "HANQ", dict(learning_rate=[10**-2.5, 10**-3, 10**-3.5], hyper_lr=0.1)),
         )
         for level in (1.0, 0.0, -1.0)
+    }
+    | {  # without a predictor, at a discount where that learns; and with all values moved the other way
+        f"Pendulum-wo-any-predictor-level-{level}": replace(
+            row(WITHOUT["w/o any predictor"], learning_rate=FIRST_RATES, hyper_lr=0.1, discount=0.9), data={"reward_level": level}
+        )
+        for level in (1.0, 0.0, -1.0)
+    }
+    | {
+        "Pendulum-HANQ-level-2.0": replace(
+            BASELINES["HANQ"], settings=dict(learning_rate=FIRST_RATES, hyper_lr=0.1), data={"reward_level": 2.0}
+        )
     },
 }

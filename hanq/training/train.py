@@ -73,8 +73,9 @@ def train(
     - eval_episodes: greedy episodes in each evaluation. They end as in `hanq.evaluate`.
     - eval_velocity: for Pendulum only, the largest initial angular speed in evaluation, in radians per second. Gymnasium's is 1.
       The default, 8, covers every speed, as the data do. Other environments always start as in Gymnasium.
-    - engine: "torch" (the reference), "torch-compiled" (the reference with torch.compile), "fused" (Numba, CPU only), or "auto",
-      which is "fused" on the CPU and "torch" elsewhere. curves.attrs["engine"] stores the choice.
+    - engine: "torch" (the reference), "torch-compiled" (the reference with torch.compile, which fails in torch 2.5 and 2.6),
+      "fused" (Numba, CPU only), or "auto", which is "fused" on the CPU and "torch" elsewhere. curves.attrs["engine"] stores the
+      choice.
     - device: the PyTorch device, by default the CPU.
     - progress: whether to show a progress bar if training takes more than a few seconds.
     - checkpoint: a file that is written during training. If it exists, training resumes from it and ends with identical curves.

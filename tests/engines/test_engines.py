@@ -134,6 +134,7 @@ def assert_same_training(ours, theirs, start):
 
 
 @pytest.mark.filterwarnings("default::DeprecationWarning:torch")  # torch warns of itself
+@pytest.mark.skipif(torch.__version__.startswith(("2.5.", "2.6.")), reason="its compiler fails: an assertion on a scattered sum")
 @pytest.mark.skipif(not (shutil.which("c++") or shutil.which("g++")), reason="torch.compile needs a C++ compiler")
 def test_compiled_torch_engine_agrees_with_the_reference():
     network, agents, data, start = four_agents(HANQ)

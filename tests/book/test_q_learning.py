@@ -49,7 +49,7 @@ def test_the_search_finds_the_best_means_that_the_chapter_prints_at_five_target_
     trials = paper.result(f"{BEST}-tuning", RESULTS).to_dataframe()
     assert trials.gradient_steps.unique().tolist() == [200_000] and trials.seed.nunique() == 8
     means = trials.groupby(["target_rate", "learning_rate"]).score.mean().groupby("target_rate").max()
-    assert [int(mean + 0.5) for mean in means.sort_index()] == [73, 97, 86, 64, 37]
+    assert [int(mean + 0.5) for mean in means.sort_index()] == [73, 98, 86, 64, 37]
     assert means.sort_index().index.tolist() == pytest.approx([1e-4, 1e-3, 1e-2, 1e-1, 1])
 
 

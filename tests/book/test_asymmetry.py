@@ -4,6 +4,7 @@ import pytest
 from chapter_numbers import RESULTS, kept, mean_score
 
 from hanq.reproduction import paper
+from hanq.reproduction.chance import CHANCE
 from hanq.training import scores
 
 
@@ -56,3 +57,24 @@ def test_a_learned_learning_rate_takes_the_scale_to_about_1_3_and_back_to_about_
 
 def test_the_paper_prints_no_score_of_ssaq():
     assert "SSAQ" not in set(paper.numbers().algorithm)
+
+
+def test_plain_dqn_with_a_smaller_discount_scores_above_ssaq_without_either_network():
+    """Table 9's rows without a target network, beside SSAQ at its best rate."""
+    printed, ours = {}, {}
+    for discount in (0.95, 0.85, 0.75):
+        key = f"discount={discount}; target_rate=1"
+        found = scores.interval(paper.seed_scores(paper.stem("table9", "Pendulum", "DQN", key), RESULTS))
+        ours[discount] = [round(float(found[part]), 1) for part in ("mean", "low", "high")]
+        printed[discount] = paper.number("9", "Pendulum", "DQN", key)
+    assert ours[0.85] == [97.2, 93.2, 100.5] or ours[0.85] == [97.2, 93.3, 100.5]
+    assert printed[0.85] == (95.3, 90.4, 99.0)
+    assert (ours[0.95][0], ours[0.75][0]) == (69.3, 41.8)
+    ssaq = scores.average_over_training(paper.result("fig3b-SSAQ", RESULTS).score)
+    best = scores.interval(ssaq.sel(scores.best_of_grid(ssaq)))
+    assert round(float(best["mean"]), 1) == 75.0 and float(best.high) < ours[0.85][1]
+
+
+def test_above_random_actions_the_two_peaks_are_67_and_6_points():
+    above = [float(mean_score(name).max()) - CHANCE["Pendulum"][0] for name in ("fig3b-SSAQ", "fig3b-DQN")]
+    assert [round(one) for one in above] == [67, 6]

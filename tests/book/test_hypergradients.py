@@ -109,7 +109,21 @@ def test_every_kappa_from_1e_4_up_costs_dqn_points_and_a_smaller_one_changes_lit
         if kappa >= 0.9e-4:
             assert cost.low > 0 and cost["mean"] > 15
         else:
-            assert abs(cost["mean"]) < 10
+            assert abs(cost["mean"]) < 10 and cost.low <= 0 <= cost.high
+
+
+def test_the_costs_seed_by_seed_are_those_that_the_chapter_prints(table8):
+    found = {}
+    for kappa, line in table8.items():
+        if kappa > 0.9e-4:
+            cost = gain(table8[0.0], line)
+            found[round(np.log10(kappa))] = [round(float(cost[part])) for part in ("mean", "low", "high")]
+    assert found == {-4: [21, 11, 32], -3: [17, 5, 31], -2: [25, 13, 39], -1: [30, 16, 45]}
+
+
+def test_hanqs_learning_rate_falls_by_a_factor_of_more_than_ten_million(table7):
+    residual, _ = table7["Pendulum"]
+    assert residual.learning_rate / paper.result(residual.result, RESULTS).effective_learning_rate.isel(gradient_step=-1).median() > 1e7
 
 
 def test_at_kappa_0_1_the_learning_rate_is_gone_after_20_000_steps(table8):

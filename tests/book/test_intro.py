@@ -52,6 +52,43 @@ def test_on_cartpole_hanq_is_below_dqn_in_the_paper_and_here_and_some_numbers_of
     assert (lines.overlap == "no").any()
 
 
+def test_six_of_dqns_networks_fall_and_do_not_come_back_and_none_of_hanqs():
+    fallen = []
+    for row in [("DQN", paper.BEST), ("HANQ", "hyper_lr=0.1")]:
+        score = paper.result(table1(*row), RESULTS).score.squeeze()
+        late, best = score[:, -10:].mean("gradient_step"), score.rolling(gradient_step=10).mean().max("gradient_step")
+        fallen.append(int(((best > 80) & (late < 50)).sum()))
+    assert fallen == [6, 0]
+
+
+def test_by_the_end_hanqs_learning_rate_is_about_1e_9():
+    rates = paper.result(table1("HANQ", "hyper_lr=0.1"), RESULTS).effective_learning_rate
+    assert 0.3e-9 < rates.isel(gradient_step=-1).median() < 3e-9
+
+
+def test_hanqs_step_takes_about_1_7_times_as_long_as_dqns_in_the_readmes_table():
+    lines = [line.split("|") for line in (RESULTS.parents[1] / "README.md").read_text().splitlines()]
+    names = ("DQN with a target network", "HANQ with the residual hypergradient")
+    dqn, hanq = (float(line[3]) for line in lines if len(line) > 4 and line[1].strip().startswith(names))
+    assert round(hanq / dqn, 1) == 1.7
+
+
+def test_eleven_of_89_scores_miss_the_papers_and_hanq_without_its_bias_by_most(found):
+    once = found.drop_duplicates("file")
+    missed = once[once.overlap == "no"]
+    assert (len(missed), once.overlap.isin(["yes", "no"]).sum()) == (11, 89)
+    worst = missed.loc[(missed.ours_mean - missed.paper_mean).abs().idxmax()]
+    assert (worst.algorithm, worst.environment, round(worst.ours_mean, 1), worst.paper_mean) == ("w/o bias", "Pendulum", 63.6, 94.8)
+
+
+def test_on_acrobot_hanq_fails_with_five_seeds_and_dqn_with_none():
+    hanq, dqn = (
+        paper.seed_scores(paper.stem("table1", "Acrobot", *row), RESULTS) for row in [("HANQ", "hyper_lr=0.1"), ("DQN", paper.BEST)]
+    )
+    assert (int((hanq < 20).sum()), int((dqn < 50).sum())) == (5, 0)
+    assert float((hanq - dqn).mean()) < -10
+
+
 def test_about_half_of_the_claims_come_out_clearly_true_and_none_clearly_false():
     verdicts = [one.verdict for one in claimed.findings(RESULTS)]
     tested = [verdict for verdict in verdicts if verdict != "not run"]

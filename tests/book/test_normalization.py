@@ -88,6 +88,23 @@ def test_with_a_target_network_a_norm_rescues_most_seeds_with_which_dqn_fails(ta
     assert plain[plain >= 20].median() > 95 and (rest < 0).mean() > 0.6 and -15 < rest.mean() < -3  # most others lose some points
 
 
+def test_the_spreads_and_the_last_scores_that_the_chapter_prints(table):
+    spread, last, low = [], [], []
+    for name in ("DQN", "DQN-LN", "DQN-l2N"):
+        file = table[name, True].result
+        spread.append(round(float(paper.seed_scores(file, RESULTS).std("seed"))))
+        ended = paper.result(file, RESULTS).score.squeeze()[:, -10:].mean("gradient_step")
+        last.append(round(float(ended.mean())))
+        low.append(int((ended < 50).sum()))
+    assert spread == [38, 15, 13] and last[:2] == [81, 78] and low == [6, 7, 2]
+
+
+def test_on_acrobot_dqn_ln_scores_as_high_without_a_target_network():
+    names = [paper.stem("table1", "Acrobot", "DQN-LN", setting) for setting in (paper.BEST, "target_rate=1")]
+    gain = scores.interval(paper.seed_scores(names[0], RESULTS) - paper.seed_scores(names[1], RESULTS))
+    assert abs(float(gain["mean"])) < 1 and float(gain.low) < 0 < float(gain.high)
+
+
 def test_all_six_rows_overlap_the_papers(table):
     assert [line.overlap for line in table.values()] == ["yes"] * 6
 

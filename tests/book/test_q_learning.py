@@ -1,6 +1,7 @@
 """What the chapter on Q-learning says in its own words is what the result files say."""
 
 import numpy as np
+import pytest
 from chapter_numbers import RESULTS, kept, mean_score
 
 from hanq.reproduction import paper
@@ -37,13 +38,19 @@ def test_a_small_rate_stumbles_once_and_then_stays_at_a_modest_level():
     assert 50 < level < 70 and curve[-10:].mean() > 0.9 * level
 
 
-def test_our_level_lies_above_the_papers_whose_interval_it_meets_and_tuning_brings_it_closer():
+def test_our_level_lies_11_points_above_the_papers_whose_interval_it_meets():
     averaged = scores.average_over_training(paper.result("fig3a-DQN", RESULTS).score)
     same = scores.interval(averaged.sel(scores.best_of_grid(averaged)))
     mean, _, high = paper.number("1", "Pendulum", "DQN", paper.BEST)
-    tuned = float(paper.seed_scores(BEST, RESULTS).mean())
-    assert float(same["mean"]) > mean + 5 and float(same.low) < high
-    assert abs(tuned - mean) < abs(float(same["mean"]) - mean)
+    assert round(float(same["mean"]) - mean) == 11 and float(same.low) < high
+
+
+def test_the_search_finds_the_best_means_that_the_chapter_prints_at_five_target_rates():
+    trials = paper.result(f"{BEST}-tuning", RESULTS).to_dataframe()
+    assert trials.gradient_steps.unique().tolist() == [200_000] and trials.seed.nunique() == 8
+    means = trials.groupby(["target_rate", "learning_rate"]).score.mean().groupby("target_rate").max()
+    assert [int(mean + 0.5) for mean in means.sort_index()] == [73, 98, 86, 64, 37]
+    assert means.sort_index().index.tolist() == pytest.approx([1e-4, 1e-3, 1e-2, 1e-1, 1])
 
 
 def test_the_papers_number_is_the_best_over_target_rates_and_it_names_the_same_rate():

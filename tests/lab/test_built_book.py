@@ -59,12 +59,14 @@ def read(book, browser):
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_a_page_loads_without_an_error_and_fits_a_phone(read, name):
+def test_a_page_loads_without_an_error_and_fits_a_phone_and_a_narrow_window(read, name):
     page = read(name, viewport={"width": 390, "height": 800})
     page.wait_for_function(SET)
     wanted = page.content().count('class="hanq-lab"')
     assert page.locator(".hanq-lab > .hanq-lab-card").count() == wanted >= (name in ("intro", "laboratory", "q-learning", "reproduction"))
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for width in (390, 1100):  # at 1,100 pixels there is no margin for asides
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_each_row_of_the_ledger_leads_to_its_curves(read):

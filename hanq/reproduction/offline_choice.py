@@ -75,7 +75,8 @@ UNITS = [
     for reward_scale in ("auto", "1")
     for factor in sorted(FACTORS, key=lambda factor: factor != 1)
 ]
-JOBS = list(dict.fromkeys(CHOICES + UNITS))
+# One environment after another, so that the log of each is collected once.
+JOBS = sorted(dict.fromkeys(CHOICES + UNITS), key=lambda job: list(environments.ENVIRONMENTS).index(job.environment))
 
 
 def reproduce(out: str | PathLike, *, environment: str | None = None, quick: bool = False, engine: str = "auto") -> Path:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from itertools import product
+from itertools import groupby, product
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from hanq.data.foundations import records
 from hanq.reproduction import choosing, offline_choice
 from hanq.reproduction.offline_choice import CHOICES, FULL, JOBS, QUANTITIES, Job
 from hanq.reproduction.paper import LEARNING_RATES
+from hanq.training import scores
 from hanq.training.train import train
 
 RESULTS = Path(__file__).parents[2] / "book" / "results"
@@ -83,6 +84,14 @@ def test_scores_in_other_units_stand_beside_those_of_the_same_agents_in_the_usua
     np.testing.assert_allclose(found["mean"], score[:2].mean(-1).ravel())
     np.testing.assert_allclose(found.difference_mean[:2], (score[0] - score[1]).mean(-1))
     assert (found.difference_low[:2] < found.difference_mean[:2]).all() and (found.difference_mean[2:] == 0).all()
+    at_one = scores.interval(xarray.DataArray(score[1], dims=("rate", "seed")))
+    inside = (at_one.low.values <= score[0].mean(-1)) & (score[0].mean(-1) <= at_one.high.values)
+    assert found.moved.tolist() == [*(~inside).tolist(), False, False] and found.moved.any()
+
+
+def test_all_jobs_of_an_environment_follow_each_other_so_that_its_log_is_collected_once():
+    assert len(list(groupby(JOBS, key=lambda job: job.environment))) == len({job.environment for job in JOBS}) == 3
+    assert set(JOBS) == set(CHOICES + offline_choice.UNITS) and len(set(JOBS)) == len(JOBS)
 
 
 @pytest.fixture

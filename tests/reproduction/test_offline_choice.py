@@ -10,6 +10,7 @@ import pytest
 import xarray
 
 from hanq.__main__ import main
+from hanq.data import environments
 from hanq.data.foundations import records
 from hanq.reproduction import choosing, offline_choice
 from hanq.reproduction.offline_choice import CHOICES, FULL, JOBS, QUANTITIES, Job
@@ -162,13 +163,13 @@ def test_the_committed_file_is_whole_and_says_where_it_comes_from():
     assert re.fullmatch("[0-9a-f]{12}", attrs["commit"]) and attrs["machine"] and attrs["wall_seconds"] > 0
     np.testing.assert_allclose(found.learning_rate, LEARNING_RATES)
     held = {Job(*one) for one in zip(*(found[name].values.tolist() for name in Job._fields), strict=True)}
-    assert {job for job in CHOICES if job.environment == "Pendulum"} <= held <= set(JOBS) and len(held) == found.sizes["job"]
+    assert set(CHOICES) <= held <= set(JOBS) and len(held) == found.sizes["job"]
     scores = found.measured.sel(quantity=["score", "average_score"])
     assert np.isfinite(scores).all() and (scores > -100).all() and (scores < 130).all()
 
 
 def test_the_committed_file_has_a_correlation_and_a_regret_for_every_choice():
     found = choosing.compare(offline_choice.result(RESULTS))
-    groups = product(["Pendulum"], ("DQN", "DQN-LN", "HANQ", choosing.ALL), choosing.ORIENTED)
+    groups = product(environments.ENVIRONMENTS, ("DQN", "DQN-LN", "HANQ", choosing.ALL), choosing.ORIENTED)
     assert set(groups) <= set(found[["environment", "algorithm", "estimate"]].itertuples(index=False, name=None))
     assert (found.regret >= 0).all() and found.correlation.dropna().between(-1, 1).all()

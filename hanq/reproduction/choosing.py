@@ -92,7 +92,7 @@ def by_unit(found: xarray.Dataset, truth: str = "average_score") -> pandas.DataF
     """HANQ's scores where the rewards are multiplied: a row for each environment, reward_scale, factor and learning rate.
 
     found and truth as in `compare`. mean, low and high: over seeds; difference: to the same agents' score at a factor of 1,
-    seed by seed, with its interval.
+    seed by seed, with its interval. moved: whether the mean lies outside the interval of the score at a factor of 1.
     """
     here = found[truth].isel(job=np.flatnonzero(found.algorithm.values == "HANQ"))
     labels = list(zip(*(here[name].values.tolist() for name in ("environment", "reward_scale", "factor")), strict=True))
@@ -107,5 +107,6 @@ def by_unit(found: xarray.Dataset, truth: str = "average_score") -> pandas.DataF
             for name, of in {"": values, "difference": values - others}.items():
                 one = interval(of)
                 row |= {f"{name}_{part}".strip("_"): float(one[part]) for part in ("mean", "low", "high")}
-            rows.append(row)
+            at_one = interval(others)
+            rows.append(row | {"moved": not at_one.low <= row["mean"] <= at_one.high})
     return pandas.DataFrame(rows)

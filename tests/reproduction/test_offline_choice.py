@@ -72,9 +72,9 @@ def test_rewards_in_other_units_are_not_chosen_among():
 
 
 def test_scores_in_other_units_stand_beside_those_of_the_same_agents_in_the_usual_one():
-    score = np.arange(24.0).reshape(3, 2, 4) ** 2
-    coords = dict(environment=("job", ["E"] * 3), algorithm=("job", ["HANQ"] * 3), learning_rate=[0.1, 0.01])
-    coords |= dict(factor=("job", [0.1, 1.0, 0.1]), reward_scale=("job", ["auto", "auto", "1"]))
+    score = np.arange(32.0).reshape(4, 2, 4) ** 2
+    coords = dict(environment=("job", [*"EEEF"]), algorithm=("job", ["HANQ"] * 4), learning_rate=[0.1, 0.01])
+    coords |= dict(factor=("job", [0.1, 1.0, 0.1, 1.0]), reward_scale=("job", ["auto", "auto", "1", "1"]))
     found = choosing.by_unit(xarray.Dataset({"average_score": (("job", "learning_rate", "seed"), score)}, coords))
     assert found[["reward_scale", "factor", "learning_rate"]].values.tolist() == [
         ["auto", 0.1, 0.1],

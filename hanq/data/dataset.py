@@ -94,7 +94,8 @@ class Dataset(Makers):
         - actions (integers from 0, or labels), rewards, terminated (0 or 1): the same shape without obs_dim, or with a last axis of
           length 1. All of these may be NumPy arrays, PyTorch tensors on any device, pandas or xarray objects, or lists.
         - terminated: true only where an episode really ended. Do not pass time limits here. An episode that was cut off could have
-          continued; marked as terminated, it teaches that no reward, or no cost, was to come, and Q-values are far too close to 0.
+          continued. If it is marked as terminated, agents learn that neither reward nor cost would have followed, and their Q-values
+          are far too close to 0.
         - truncated: true where an episode was cut off. Needed only if next_observations is None; otherwise it is checked against them.
         - environment: where policies are evaluated: "Pendulum", "Acrobot", "CartPole", the id of any Gymnasium environment with
           discrete actions, or a function that makes one. Without an environment, scores are NaN.

@@ -82,7 +82,7 @@ class Makers:
         action_labels: Sequence[Label] | None = None,
         **options: Any,
     ) -> Self:
-        """Make one dataset from a vector environment, such as `gymnasium.make_vec` makes.
+        """Make one dataset from the steps of a vector environment, such as one from `gymnasium.make_vec`.
 
         - observations: (steps + 1, environments, obs_dim), or (steps, environments, obs_dim) without those after the last actions.
         - actions, rewards, terminated, truncated: (steps, environments).

@@ -1,4 +1,4 @@
-"""Minari's datasets, the field's format of offline data, read and written. Minari itself is only imported where it is needed."""
+"""Reads and writes datasets of Minari, the standard format for offline data. Minari is imported only where it is needed."""
 
 import numpy as np
 from gymnasium import spaces
@@ -7,7 +7,7 @@ from hanq.data.foundations.arguments import shown
 
 
 def needed():
-    """The package minari; ImportError says how to get it."""
+    """Return the package minari. Raises ImportError, which says how to install it."""
     try:
         import minari
     except ImportError as error:
@@ -16,7 +16,7 @@ def needed():
 
 
 def read(dataset):
-    """(episodes as `Dataset.from_episodes` takes them, labels of the actions or None, provenance)."""
+    """Return (episodes for `Dataset.from_episodes`, labels of the actions or None, provenance)."""
     if isinstance(dataset, str):
         try:
             dataset = needed().load_dataset(dataset)
@@ -29,7 +29,7 @@ def read(dataset):
     to_action, labels = reader_of_actions(actions)
     if not isinstance(seen, spaces.Discrete) and not (isinstance(seen, spaces.Box) and len(seen.shape) == 1):
         images = "; hanq.atari trains on frames" if isinstance(seen, spaces.Box) else ""
-        raise ValueError(f"dataset has observations in {shown(seen)}: use a Box of one axis, or Discrete{images}")
+        raise ValueError(f"dataset has observations in {shown(seen)}: use a one-dimensional Box, or Discrete{images}")
     episodes = []
     for one in dataset.iterate_episodes():
         observations = np.asarray(one.observations)
@@ -42,7 +42,7 @@ def read(dataset):
 
 
 def reader_of_actions(space):
-    """(a function from Minari's actions to integers, labels or None); ValueError names a space that has no such."""
+    """Return (a function from Minari's actions to integers, labels or None). Raises ValueError for a space without discrete actions."""
     if isinstance(space, spaces.Discrete):
         own = tuple(range(int(space.start), int(space.start) + int(space.n)))
         return np.asarray, own
@@ -53,7 +53,7 @@ def reader_of_actions(space):
 
 
 def from_one_hot(actions):
-    """Rows with a single 1 as the places of these."""
+    """Return the place of the 1 in each one-hot row."""
     found = np.asarray(actions)
     if not (np.isin(found, (0, 1)).all() and (found.sum(-1) == 1).all()):
         raise ValueError("dataset has actions that are not one-hot: use a single 1 in each")
@@ -61,7 +61,7 @@ def from_one_hot(actions):
 
 
 def write(data, name, options):
-    """Create a Minari dataset of this name and return it."""
+    """Create a Minari dataset with this name and return it."""
     minari = needed()
     from minari.data_collector import EpisodeBuffer
 
@@ -89,7 +89,7 @@ def write(data, name, options):
 
 
 def runs(data, seed):
-    """(first, stop) of the rows of one dataset that follow each other without an end between them."""
+    """Return (first, stop) of each stretch of rows of one dataset that follow one another without an end in between."""
     follows = (data.next_observations[seed, :-1] == data.observations[seed, 1:]).all(-1) & ~data.terminated[seed, :-1]
     stops = [*(np.flatnonzero(~follows) + 1).tolist(), data.size]
     return zip([0, *stops[:-1]], stops, strict=True)

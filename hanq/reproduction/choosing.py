@@ -91,14 +91,16 @@ def _judged(better, truth):
 def by_unit(found: xarray.Dataset, truth: str = "average_score") -> pandas.DataFrame:
     """HANQ's scores where the rewards are multiplied: a row for each environment, reward_scale, factor and learning rate.
 
+    Left out are an environment and reward_scale for which the file has no factor of 1, or no other.
     found and truth as in `compare`. mean, low and high: over seeds; difference: to the same agents' score at a factor of 1,
-    seed by seed, with its interval.
+    seed by seed, with its interval. moved: whether the mean lies outside the interval of the score at a factor of 1.
     """
     here = found[truth].isel(job=np.flatnonzero(found.algorithm.values == "HANQ"))
     labels = list(zip(*(here[name].values.tolist() for name in ("environment", "reward_scale", "factor")), strict=True))
     rows = []
     for place, (environment, reward_scale, factor) in sorted(enumerate(labels), key=lambda one: one[1]):
-        if (environment, reward_scale, 1.0) not in labels:
+        measured = {one[2] for one in labels if one[:2] == (environment, reward_scale)}
+        if 1.0 not in measured or len(measured) == 1:
             continue
         usual = here.isel(job=labels.index((environment, reward_scale, 1.0)))
         for rate in here.learning_rate.values:
@@ -107,5 +109,6 @@ def by_unit(found: xarray.Dataset, truth: str = "average_score") -> pandas.DataF
             for name, of in {"": values, "difference": values - others}.items():
                 one = interval(of)
                 row |= {f"{name}_{part}".strip("_"): float(one[part]) for part in ("mean", "low", "high")}
-            rows.append(row)
+            at_one = interval(others)
+            rows.append(row | {"moved": not at_one.low <= row["mean"] <= at_one.high})
     return pandas.DataFrame(rows)

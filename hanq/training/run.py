@@ -57,23 +57,24 @@ class Run:
         - held_out: a `Dataset` of transitions from which no agent learned, with the observations and actions of the run: one
           dataset for all agents, or one for each of the run's seeds.
         - uniform_behaviour: whether the logged actions are uniformly random. By default, whether the provenance says so.
-        - gradient_steps: the length of fitted Q evaluation, at about 10 microseconds per step and agent on the CPU.
+        - gradient_steps: the length of fitted Q evaluation, each step of which takes 10 to 40 microseconds per agent on the CPU.
         - progress: whether to show a progress bar if it takes more than a few seconds.
 
-        Returns an xarray.Dataset with dimensions `GRID` and seed. Each of these has a 95% interval, `fqe_low` to `fqe_high`:
+        Returns an xarray.Dataset with dimensions `GRID` and seed. Each of these estimates has a 95% interval, such as `fqe_low` to
+        `fqe_high`:
 
         - fqe: the policy's discounted return from the starts of the held-out episodes, by fitted Q evaluation (Le et al., 2019).
           The interval reflects the choice of these starts, but not the error of the fit. With little data the fit may diverge,
           which shows in values outside the range of reward / (1 - discount).
         - wis: the same by per-decision weighted importance sampling (Precup et al., 2000); NaN unless behaviour is uniform.
           Random actions rarely follow a policy for long: `wis_steps` is the number of steps after which no rewards are left.
-        - own_q: the same according to the agent itself, max_a Q(s, a).
+        - own_q: the same according to the agent's own Q-values: the mean of max_a Q(s, a) over these starts.
         - bellman_error: the mean squared Bellman error without the predictor, like `curves.msbe` on the agent's own data.
         - drift: the mean of r + discount * max_a Q(s', a) - Q(s, a), by which the next backup would move Q.
         - scale: the mean scale of the predictor, 1 without a predictor.
 
-        How well a choice by each of them turns out is measured in the book's chapter *Your own data*. Raises TypeError or
-        ValueError naming the argument, its value and what is allowed.
+        The book's chapter *Your own data* measures how good a choice by each of these is. Raises TypeError or ValueError naming
+        the argument, its value and what is allowed.
         """
         return estimates.estimate(self.network, self.parameters, held_out, uniform_behaviour, gradient_steps, progress)
 

@@ -58,8 +58,8 @@ def train(
     """Train one agent for every seed and every point of the grid, all side by side.
 
     - algorithm: an `Algorithm`, such as `hanq.HANQ`.
-    - dataset: a `Dataset`, or of screens a `ScreenDataset`, for which a convolution comes below the hidden layer
-      (`hanq.algorithm.screen_network`). Each agent learns from the data of its own seed.
+    - dataset: a `Dataset`, or, if observations are screens, a `ScreenDataset`, for which a convolution is placed below the
+      hidden layer (`hanq.algorithm.screen_network`). Each agent learns from the data of its own seed.
     - learning_rate (alpha), hyper_lr (kappa), target_rate (beta), discount (gamma), weight_decay (l2, as in torch.optim.Adam):
       each a number or a sequence of numbers. The grid is the product of these sequences. By default there is no hypergradient
       (hyper_lr=0) and no target network (target_rate=1); the paper's HANQ has hyper_lr=0.1.

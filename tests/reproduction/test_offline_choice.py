@@ -2,7 +2,7 @@
 
 import json
 import re
-from itertools import product
+from itertools import groupby, product
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +10,12 @@ import pytest
 import xarray
 
 from hanq.__main__ import main
+from hanq.data import environments
 from hanq.data.foundations import records
 from hanq.reproduction import choosing, offline_choice
 from hanq.reproduction.offline_choice import CHOICES, FULL, JOBS, QUANTITIES, Job
 from hanq.reproduction.paper import LEARNING_RATES
+from hanq.training import scores
 from hanq.training.train import train
 
 RESULTS = Path(__file__).parents[2] / "book" / "results"
@@ -70,9 +72,9 @@ def test_rewards_in_other_units_are_not_chosen_among():
 
 
 def test_scores_in_other_units_stand_beside_those_of_the_same_agents_in_the_usual_one():
-    score = np.arange(24.0).reshape(3, 2, 4) ** 2
-    coords = dict(environment=("job", ["E"] * 3), algorithm=("job", ["HANQ"] * 3), learning_rate=[0.1, 0.01])
-    coords |= dict(factor=("job", [0.1, 1.0, 0.1]), reward_scale=("job", ["auto", "auto", "1"]))
+    score = np.arange(32.0).reshape(4, 2, 4) ** 2
+    coords = dict(environment=("job", [*"EEEF"]), algorithm=("job", ["HANQ"] * 4), learning_rate=[0.1, 0.01])
+    coords |= dict(factor=("job", [0.1, 1.0, 0.1, 1.0]), reward_scale=("job", ["auto", "auto", "1", "1"]))
     found = choosing.by_unit(xarray.Dataset({"average_score": (("job", "learning_rate", "seed"), score)}, coords))
     assert found[["reward_scale", "factor", "learning_rate"]].values.tolist() == [
         ["auto", 0.1, 0.1],
@@ -83,6 +85,14 @@ def test_scores_in_other_units_stand_beside_those_of_the_same_agents_in_the_usua
     np.testing.assert_allclose(found["mean"], score[:2].mean(-1).ravel())
     np.testing.assert_allclose(found.difference_mean[:2], (score[0] - score[1]).mean(-1))
     assert (found.difference_low[:2] < found.difference_mean[:2]).all() and (found.difference_mean[2:] == 0).all()
+    at_one = scores.interval(xarray.DataArray(score[1], dims=("rate", "seed")))
+    inside = (at_one.low.values <= score[0].mean(-1)) & (score[0].mean(-1) <= at_one.high.values)
+    assert found.moved.tolist() == [*(~inside).tolist(), False, False] and found.moved.any()
+
+
+def test_all_jobs_of_an_environment_follow_each_other_so_that_its_log_is_collected_once():
+    assert len(list(groupby(JOBS, key=lambda job: job.environment))) == len({job.environment for job in JOBS}) == 3
+    assert set(JOBS) == set(CHOICES + offline_choice.UNITS) and len(set(JOBS)) == len(JOBS)
 
 
 @pytest.fixture
@@ -153,13 +163,13 @@ def test_the_committed_file_is_whole_and_says_where_it_comes_from():
     assert re.fullmatch("[0-9a-f]{12}", attrs["commit"]) and attrs["machine"] and attrs["wall_seconds"] > 0
     np.testing.assert_allclose(found.learning_rate, LEARNING_RATES)
     held = {Job(*one) for one in zip(*(found[name].values.tolist() for name in Job._fields), strict=True)}
-    assert {job for job in CHOICES if job.environment == "Pendulum"} <= held <= set(JOBS) and len(held) == found.sizes["job"]
+    assert set(CHOICES) <= held <= set(JOBS) and len(held) == found.sizes["job"]
     scores = found.measured.sel(quantity=["score", "average_score"])
     assert np.isfinite(scores).all() and (scores > -100).all() and (scores < 130).all()
 
 
 def test_the_committed_file_has_a_correlation_and_a_regret_for_every_choice():
     found = choosing.compare(offline_choice.result(RESULTS))
-    groups = product(["Pendulum"], ("DQN", "DQN-LN", "HANQ", choosing.ALL), choosing.ORIENTED)
+    groups = product(environments.ENVIRONMENTS, ("DQN", "DQN-LN", "HANQ", choosing.ALL), choosing.ORIENTED)
     assert set(groups) <= set(found[["environment", "algorithm", "estimate"]].itertuples(index=False, name=None))
     assert (found.regret >= 0).all() and found.correlation.dropna().between(-1, 1).all()

@@ -174,7 +174,7 @@ FACTS = {
         seeds(paper.stem("table1", "Pendulum", "DQN", paper.BEST))[:10].min() > 50
         and (seeds(paper.stem("table1", "Pendulum", "DQN", paper.BEST))[10:] < 20).sum() >= 5
     ),
-    "None of the ten others that we tried is better. One fails: Adam on $\\alpha$ itself with the $\\kappa$ that the paper prints": lambda: (
+    "None of the ten others that we tried is better. One fails: Adam on $\\alpha$ itself": lambda: (
         len(HYPER) == 10
         and all(hyper(form)[1] <= 0 for form in HYPER)
         and hyper("raw-0.1")[2] < -60
@@ -186,7 +186,7 @@ FACTS = {
         and change("network", "DQN-LN", "plain-norm")[2] < 0
         and change("network", "HANQ", "detached")[2] < 0
     ),
-    "9 points (4 to 14) if the metapredictor's gradient is stopped, 7 (2 to 13) if the weights move before the rate, 13 (7 to 20)": lambda: (
+    "if the metapredictor's gradient is stopped, 7 (2 to 13) if the weights move before the rate, 13 (7 to 20)": lambda: (
         [tuple(abs(round(value)) for value in one) for one in (change("network", "HANQ", "detached"), hyper("rate-last"), hyper("raw"))]
         == [(9, 14, 4), (7, 13, 2), (13, 20, 7)]
     ),

@@ -196,7 +196,7 @@ FACTS = {
     "- The form of the hyper-step costs up to 15 points and decides nothing, with one exception": lambda: (
         -15.5 < min(hyper(form)[0] for form in HYPER if form != "raw-0.1") < -14 and hyper("raw-0.1")[2] < -60
     ),
-    "Four of them move HANQ by more than ten points: recording one long episode, evaluating from slow starts, shrinking": lambda: (
+    "four move HANQ by more than ten points: recording one long episode, evaluating from slow starts, shrinking": lambda: (
         change("episode", "HANQ", 1000)[0] < -10
         and gain("starts-" + STEMS["HANQ"], STEMS["HANQ"])[0] < -10
         and change("reward", "HANQ", 0.01)[0] < -10

@@ -137,10 +137,10 @@ FACTS = {
     "no tuned discount lets DQN outscore it is undecided with one of 9.4. The first interval is nine points wide, the second 22": lambda: (
         size("No tuned discount lets DQN outscore HANQ") == ("undecided", 9.4, 22)
     ),
-    "which would do as a single question": lambda: (
+    "As a single question the second would pass; after the correction it is compatible with chance": lambda: (
         alone("No tuned discount lets DQN outscore HANQ") < 0.05 < alone("HSSAQ does not quite reach DQN's peak")
     ),
-    'For "above" it is 0. For "matches" or "no lower" it is −5 points': lambda: claims.MARGIN == 5 and claims.LEVEL == 0.05,
+    'For "above" the bound is 0. For "matches" or "no lower" it is −5 points': lambda: claims.MARGIN == 5 and claims.LEVEL == 0.05,
     "we flip their signs at random, 10,000 times": lambda: claims.RESAMPLES == 10_000,
     "Most of the paper's scores reproduce from its text alone, HANQ's own on Pendulum and CartPole": lambda: (
         (distinct().overlap == "yes").mean() > 0.8 and hanq().overlap == hanq("CartPole").overlap == "yes"

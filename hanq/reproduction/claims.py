@@ -2,11 +2,19 @@
 
 Two algorithms with the same seed share dataset, initial weights, minibatches and evaluation starts, so they are compared seed by seed:
 a *contrast* is a weighted sum of scores that one seed got, such as HANQ's minus DQN's. Its mean over seeds is tested against a bound by
-flipping signs, a permutation test. A claim about several contrasts holds if all of them do, so it is as uncertain as the least certain.
+flipping signs, a permutation test, which assumes that the contrast is symmetric around its mean. A claim about several contrasts holds if
+all of them do, so it is as uncertain as the least certain.
+
+A claim's *p* is twice the smaller of two values. The one for the claim is the largest of its contrasts' one-sided p-values; the one
+against it is the smallest times their number (Bonferroni). With two bounds, as of `EQUAL`, the evidence for a contrast is the larger of
+the one-sided p-values at the bounds (two one-sided tests), and the evidence against it twice the smaller one.
 The claims themselves are in `hanq.reproduction.claimed`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from itertools import product
 from os import PathLike
 from typing import NamedTuple
 
@@ -51,6 +59,14 @@ class Claim(NamedTuple):
     """What is said of every contrast: `ABOVE` 0, `NOT_BELOW` 0 by more than `MARGIN`, or `EQUAL` to 0 within it."""
     contrasts: tuple[Contrast, ...]
     """Empty where there is no result of the paper's size."""
+    contrast: str = ""
+    """The contrasts in words, such as "HANQ − DQN"."""
+
+    @property
+    def tested(self) -> str:
+        """The contrast in words with its bound; empty where there is no result."""
+        bounds = {ABOVE: "> 0", NOT_BELOW: f"> −{MARGIN:g}", EQUAL: f"between −{MARGIN:g} and {MARGIN:g}"}
+        return f"{self.contrast} {bounds[self.relation]}" if self.contrasts else ""
 
 
 class Finding(NamedTuple):
@@ -60,13 +76,29 @@ class Finding(NamedTuple):
     verdict: str
     """`holds`, `does not hold`, `undecided`, or `not run` at the paper's size."""
     p: float
-    """Two-sided, after Holm's correction."""
+    """Two-sided, after Holm's correction; see the top of this file."""
     mean: tuple[float, float, float]
     """The contrast's mean over seeds, and its 95% interval."""
     middle: tuple[float, float, float]
     """The same for its interquartile mean."""
     ahead: tuple[float, float, float]
     """Share of the seeds on which it is above 0: the probability of improvement on one seed's data."""
+
+    @property
+    def leans(self) -> str:
+        """Where the interval of the mean, uncorrected, points if the claim is undecided: `for` it, `against` it, or nowhere.
+
+        For it: all of the interval is where the claim wants the mean. Against it: the mean is beyond the bound, and all of the interval
+        on that side of 0.
+        """
+        if self.verdict != "undecided":
+            return ""
+        mean, low, high = self.mean
+        margin = 0.0 if self.claim.relation == ABOVE else MARGIN
+        if low > -margin and (self.claim.relation != EQUAL or high < margin):
+            return "for"
+        above = self.claim.relation == EQUAL and mean > margin and low > 0
+        return "against" if above or (mean < -margin and high < 0) else ""
 
 
 def minus(one: Score, *others: Score, times: float = 1.0) -> tuple[Contrast, ...]:
@@ -82,19 +114,42 @@ def seed_values(score: Score, folder: str | PathLike = "results") -> xarray.Data
     return average_over_training(chosen).squeeze([name for name in GRID if name in chosen.dims]).reset_coords(drop=True)
 
 
-def judge(claims: list[Claim], folder: str | PathLike = "results") -> list[Finding]:
-    """A `Finding` for each claim, in the same order."""
+def flips(values):
+    """One-sided p-values for a mean above 0 and one below 0, by flipping the signs of seeds."""
+    chosen = signs(len(values))
+    drawn, ours, near = chosen @ values, np.sum(values), 1e-9 * np.sum(np.abs(values))  # the last: what rounding may do to equal sums
+    exact = len(chosen) < RESAMPLES
+    return tuple((np.sum(found) + 1 - exact) / (len(chosen) + 1 - exact) for found in (drawn >= ours - near, drawn <= ours + near))
+
+
+@cache
+def signs(count):
+    """All choices of `count` signs if they are fewer than `RESAMPLES`, and otherwise as many random ones: (choices, count)."""
+    if 2**count < RESAMPLES:
+        return np.array(list(product((-1.0, 1.0), repeat=count)))
+    return np.random.default_rng(0).choice([-1.0, 1.0], (RESAMPLES, count))
+
+
+def bootstrap_t(values):
+    """The same by the studentised bootstrap (Efron, 1979; Hall, 1988), which does not assume symmetry."""
+    drawn = np.random.default_rng(0).choice(values - values.mean(), (RESAMPLES, len(values)))
+    ratios, ours = drawn.mean(1) / drawn.std(1, ddof=1), values.mean() / values.std(ddof=1)
+    return tuple((1 + np.sum(found)) / (1 + RESAMPLES) for found in (ratios >= ours, ratios <= ours))
+
+
+def judge(claims: list[Claim], folder: str | PathLike = "results", test: Callable = flips) -> list[Finding]:
+    """A `Finding` for each claim, in the same order. test: `flips` or `bootstrap_t`."""
     scores = {score: seed_values(score, folder) for claim in claims for contrast in claim.contrasts for _, score in contrast}
     values = [
         [np.sum([weight * scores[score].values for weight, score in contrast], 0) for contrast in claim.contrasts] for claim in claims
     ]
-    return decide(claims, values)
+    return decide(claims, values, test)
 
 
-def decide(claims, values):
+def decide(claims, values, test=flips):
     """`judge` where each claim's contrasts are arrays already: a list a claim, each (seeds,)."""
     run = [place for place, contrasts in enumerate(values) if contrasts]
-    tests = {place: [chances(contrast, claims[place].relation) for contrast in values[place]] for place in run}
+    tests = {place: [chances(contrast, claims[place].relation, test) for contrast in values[place]] for place in run}
     sides = {place: (max(yes for yes, _ in found), min(1.0, len(found) * min(no for _, no in found))) for place, found in tests.items()}
     adjusted = dict(zip(run, holm([min(1.0, 2 * min(sides[place])) for place in run]), strict=True))
     findings = []
@@ -110,21 +165,12 @@ def decide(claims, values):
     return findings
 
 
-def chances(contrast, relation):
+def chances(contrast, relation, test=flips):
     """How likely so good a result would be if what is said of the contrast were false, and so bad a one if it were true."""
     if relation == EQUAL:  # two one-sided tests
-        above, under = flips(contrast + MARGIN), flips(contrast - MARGIN)
+        above, under = test(contrast + MARGIN), test(contrast - MARGIN)
         return max(above[0], under[1]), min(1.0, 2 * min(above[1], under[0]))
-    return flips(contrast + MARGIN * (relation == NOT_BELOW))
-
-
-def flips(values):
-    """One-sided p-values for a mean above 0 and one below 0, by flipping the signs of seeds."""
-    options = dict(permutation_type="samples", n_resamples=RESAMPLES, vectorized=True)
-    sides = ("greater", "less")
-    return tuple(
-        stats.permutation_test((values,), np.mean, alternative=side, rng=np.random.default_rng(0), **options).pvalue for side in sides
-    )
+    return test(contrast + MARGIN * (relation == NOT_BELOW))
 
 
 def holm(p_values):

@@ -1,9 +1,12 @@
 """Promise: what the chapter *HANQ* says in words is what the result files say in numbers."""
 
+import re
+
 import numpy as np
 import pytest
-from sentences import FOLDER, at_chance, check, dataset_share, found, gain, hanq, mean, result, row, rows, seeds
+from sentences import BOOK, FOLDER, at_chance, check, found, gain, hanq, mean, result, row, rows, seeds
 
+from hanq.data.collection import collect
 from hanq.reproduction import claimed, paper
 from hanq.training import scores
 
@@ -56,6 +59,27 @@ def at(name, step):
     return result(line.result).score.sel(gradient_step=step).mean().item()
 
 
+def bare():
+    """DQN-LN with neither a target network nor a discount of 0.99."""
+    return row("9", "DQN-LN", "discount=0.85; target_rate=1")
+
+
+def grid(name, line):
+    """What each seed scored at a table's setting when the whole grid was trained."""
+    return scores.average_over_training(result(FULL[name]).score).sel(learning_rate=line.learning_rate, method="nearest").squeeze(drop=True)
+
+
+def again(name, line):
+    """Score of a table's row minus that of the same agents in the grid, seed by seed: [mean, low, high]."""
+    found = scores.interval(seeds(line.result) - grid(name, line))
+    return [round(found[part].item(), 1) for part in ("mean", "low", "high")]
+
+
+def microseconds(what):
+    """The fused engine's time for an agent's gradient step, from the README's table."""
+    return float(re.search(rf"^\| {what}[^|]*\|[^|]*\| ([\d.]+) \|", (BOOK.parent / "README.md").read_text(), flags=re.MULTILINE)[1])
+
+
 def dqns(environment="Pendulum"):
     return rows("1", environment=environment)
 
@@ -72,12 +96,6 @@ def acrobot(name, setting):
     return row("1", name, setting, "Acrobot")
 
 
-def search(environment):
-    """Scores of HANQ's search at full length, by learning rate."""
-    trials = result(hanq(environment).result + "-tuning").to_dataframe()
-    return trials[trials.gradient_steps == 200_000].groupby("learning_rate").score
-
-
 def rivals(environment, algorithm, setting):
     """How many settings of a search lie within a standard error of the best mean."""
     trials = result(row("1", algorithm, setting, environment).result + "-tuning").to_dataframe()
@@ -88,8 +106,43 @@ def rivals(environment, algorithm, setting):
 
 FACTS = {
     "at the first evaluation it is nearly where it will stay": lambda: best("HANQ")[0] > best("HANQ")[-10:].mean() - 8,
-    "Its best mean is above HANQ's, and then it degrades, while HANQ keeps its score at every learning rate": lambda: (
-        best("DQN").max() > best("HANQ").max() and lost(best("DQN")) > 15 and (lost(curves("HANQ")) < 8).all()
+    "at every learning rate it keeps what it has reached, whereas DQN, at the three learning rates at which it gets near 100": lambda: (
+        (lost(curves("HANQ")) < 8).all()
+        and (curves("DQN").max("gradient_step") > 95).sum() == 3
+        and (lost(curves("DQN"))[curves("DQN").max("gradient_step") > 95] > 25).all()
+    ),
+    "DQN-LN with $\\gamma = 0.85$ and no target network averages 77 after its first 2,000 steps and 94 after 10,000": lambda: (
+        [round(result(bare().result).score.sel(gradient_step=step).mean().item()) for step in (2_000, 10_000)] == [77, 94]
+    ),
+    "HANQ averages 99 after the first 2,000, and DQN with its target network at 0.99 averages 4": lambda: (
+        [round(at(name, 2_000)) for name in ("HANQ", "DQN")] == [99, 4]
+    ),
+    "HANQ finds such a discount by itself, and it is still ahead": lambda: (
+        scores.interval(
+            (result(hanq().result).score.squeeze(drop=True) - result(bare().result).score.squeeze(drop=True)).sel(gradient_step=2_000)
+        ).low
+        > 0
+    ),
+    "In our compiled engine such a step takes 1.7 times as long as one of DQN with a target network": lambda: (
+        round(microseconds("HANQ with the residual hypergradient") / microseconds("DQN with a target network"), 1) == 1.7
+    ),
+    "The differences, 0.9 (−0.1 to 2.5) and 2.4 (−1.4 to 8.0) points": lambda: (
+        [again("HANQ", hanq()), again("DQN", row("1", "DQN", TARGET))] == [[0.9, -0.1, 2.5], [2.4, -1.4, 8.0]]
+    ),
+    "HANQ from $10^{-1.5}$ (100.8 and 99.9) and DQN with $\\alpha = 10^{-2.5}$ (80.8 and 78.4)": lambda: (
+        [round(mean(hanq().result), 1), round(grid("HANQ", hanq()).mean().item(), 1)] == [100.8, 99.9]
+        and [round(pair()[0].mean().item(), 1), round(grid("DQN", row("1", "DQN", TARGET)).mean().item(), 1)] == [80.8, 78.4]
+    ),
+    "seed by seed HANQ is 15.5 points lower than DQN (2.9 to 29.6)": lambda: (
+        [round(one, 1) for one in gain(hanq("Acrobot").result, acrobot("DQN", TARGET).result)] == [-15.5, -29.6, -2.9]
+    ),
+    "In 25 of the 30 datasets no episode ever reaches the goal": lambda: (collect("Acrobot", range(30)).terminated.sum(1) == 0).sum() == 25,
+    "is *undecided*, and leans against the paper": lambda: (
+        finding("On Acrobot, HANQ matches or outscores DQN").verdict == "undecided"
+        and finding("On Acrobot, HANQ matches or outscores DQN").leans == "against"
+    ),
+    "and it does so with data of [more and shorter episodes](open-points.ipynb), too": lambda: (
+        gain("episode-HANQ-50", "episode-DQN-50")[1] < 0
     ),
     "HANQ learns faster": lambda: best("HANQ")[0] > best("DQN")[0] + 50,
     "or one of $10^{-3}$ and less, costs HANQ nothing in stability and 15 points or more of its score": lambda: (
@@ -115,20 +168,18 @@ FACTS = {
         and finding("On Pendulum, HANQ is above all six DQNs").mean == finding("On Pendulum, HANQ matches or outscores DQN").mean
     ),
     "Stopped after 20,000 steps, DQN is as good as HANQ": lambda: at("DQN", 20_000) > at("HANQ", 20_000),
+    "from Gymnasium's starts HANQ scores 88.5, less than the paper says, and is first there too": lambda: (
+        round(mean("starts-" + hanq().result), 1) == 88.5
+        and scores.interval(seeds("starts-" + hanq().result)).high.item() < hanq().paper_low
+        and max(mean("starts-" + name) for name in dqns().result) < 88.5
+    ),
     "At 40,000 steps DQN has already lost fifteen points": lambda: round(at("DQN", 20_000) - at("DQN", 40_000)) == 15,
     "At the very last evaluation one of HANQ's thirty agents scores below 50, and six of DQN's do": lambda: (
         [int((result(one.result).score.sel(gradient_step=200_000) < 50).sum()) for one in (hanq(), row("1", "DQN", TARGET))] == [1, 6]
     ),
     "no HANQ agent averages less than 50": lambda: pair()[1].min() > 50,
     "it hardly matters when one stops": lambda: abs(at("HANQ", 20_000) - at("HANQ", 200_000)) < 5,
-    "the dataset carries an estimated 58% of the variance of DQN's scores": lambda: round(100 * dataset_share("DQN")) == 58,
-    "the datasets of the six seeds with which DQN fails are not among those ten": lambda: (
-        (pair()[0] < 50).sum() == 6 and pair()[0].seed[pair()[0].values < 50].min() >= 10
-    ),
-    "From Gymnasium's starts HANQ scores less than the paper says": lambda: (
-        scores.interval(seeds("starts-" + hanq().result)).high.item() < hanq().paper_low
-    ),
-    "none of the DQNs can be told from random actions, in the paper's runs or in ours": lambda: all(
+    "none of the DQNs can be told apart from random actions, in the paper's runs or in ours": lambda: all(
         at_chance(line) and line.paper_low <= 30.6 for line in dqns()[dqns().setting == "target_rate=1"].itertuples()
     ),
     "HANQ leads DQN with a target network by about twenty points on average": lambda: (
@@ -151,9 +202,6 @@ FACTS = {
     "DQN-LN without a target network fails with no seed of ours, and its narrow interval in the paper suggests the same there": lambda: (
         seeds(acrobot("DQN-LN", "target_rate=1").result).min() > 50 and acrobot("DQN-LN", "target_rate=1").paper_low > 85
     ),
-    "at each of them at least one of the eight seeds that the search uses fails as well": lambda: (
-        (search("Acrobot").count() == 8).all() and (search("Acrobot").min() < 10).all()
-    ),
     "HANQ is last, in the paper as here, and all rows of this figure but one agree with the paper's": lambda: (
         (found()[(found().table == "1") & (found().environment == "CartPole")].overlap == "no").sum() == 1
         and hanq("CartPole").ours_high < dqns("CartPole").ours_low.min()
@@ -168,7 +216,7 @@ FACTS = {
     "On Pendulum every row of Table 1 overlaps the paper's. The rows that do not are one of CartPole's and four of Acrobot's": lambda: (
         sorted(found()[(found().table == "1") & (found().overlap == "no")].environment) == ["Acrobot"] * 4 + ["CartPole"]
     ),
-    "score about six points more here than in the paper": lambda: all(
+    "score about six points more on Acrobot than in the paper": lambda: all(
         5 < line.ours_mean - line.paper_mean < 7
         for line in (acrobot("DQN", TARGET), acrobot("DQN-LN", TARGET), acrobot("DQN-LN", "target_rate=1"))
     ),
@@ -176,7 +224,7 @@ FACTS = {
         -12 < acrobot("DQN-l2N", "target_rate=1").ours_mean - acrobot("DQN-l2N", "target_rate=1").paper_mean < -10
     ),
     "With the typical seed they are level": lambda: abs(pair()[0].median() - pair()[1].median()) < 4,
-    "and with a smaller discount, tuned by hand, DQN [catches up](ablations.ipynb)": lambda: rows("9").ours_mean.max() > hanq().ours_low,
+    "with a smaller discount, tuned by hand, DQN [catches up](ablations.ipynb)": lambda: rows("9").ours_mean.max() > hanq().ours_low,
     "DQN-LN, with neither a predictor nor a target network, fails with none": lambda: mean(acrobot("DQN-LN", "target_rate=1").result) > 90,
 }
 

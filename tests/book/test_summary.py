@@ -5,7 +5,7 @@ import re
 import shutil
 
 import pytest
-from sentences import BOOK, FOLDER, found, gain, hanq, result, row, seeds
+from sentences import BOOK, FOLDER, at_chance, found, gain, hanq, result, row, seeds
 
 from hanq.data.collection import collect
 from hanq.reproduction import claimed, overview, paper
@@ -20,6 +20,16 @@ def dqn(setting=paper.BEST):
     return row("1", "DQN", setting)
 
 
+def agreeing():
+    lines = overview.distinct(found())
+    return list(lines[lines.overlap == "yes"].itertuples())
+
+
+def clear():
+    """How many results overlap although the interval of the difference excludes zero."""
+    return sum(low > 0 or high < 0 for _, low, high in map(overview.difference, agreeing()))
+
+
 def level(which):
     """HANQ's best mean score on Pendulum with its rewards moved."""
     averaged = scores.average_over_training(result(f"beyond-Pendulum-HANQ-level-{which}").score)
@@ -29,6 +39,11 @@ def level(which):
 FACTS = {
     "Of all 89 scores on classic control that could be compared, 78 have an interval that overlaps the paper's": lambda: (
         len(overview.distinct(found())) == 89 and (overview.distinct(found()).overlap == "yes").sum() == 78
+    ),
+    "of these, 16 are at chance and 6 differ clearly nevertheless": lambda: (sum(map(at_chance, agreeing())), clear()) == (16, 6),
+    "with 20 short episodes instead of 5, DQN is level with HANQ": lambda: gain("episode-HANQ-50", "episode-DQN-50")[1] < 0,
+    "both DQNs at $10^{-2.5}$, which is tuned for the one with a target network only": lambda: (
+        dqn().learning_rate == pytest.approx(10**-2.5) and dqn("target_rate=1").learning_rate != pytest.approx(10**-2.5)
     ),
     "DQN scores below 50 on Pendulum with 6 of 30 seeds and HANQ with none": lambda: (
         ((seeds(dqn().result) < 50).sum(), (seeds(hanq().result) < 50).sum()) == (6, 0)
@@ -70,9 +85,15 @@ def test_every_claim_stands_under_its_verdict():
     verdicts = {"Hold": "holds", "Undecided": "undecided", "Not run at full size": "not run"}
     shown = {}
     for name, count, listed in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
-        shown |= dict.fromkeys(re.findall(r"^- (.+)$", listed, flags=re.MULTILINE), verdicts[name])
+        shown |= dict.fromkeys(re.findall(r"^- (.+?)(?: \([+−]\))?$", listed, flags=re.MULTILINE), verdicts[name])
         assert int(count) == len(re.findall(r"^- ", listed, flags=re.MULTILINE))
     assert shown == {one.claim.text: one.verdict for one in claimed.findings(FOLDER)}
+
+
+def test_an_undecided_claim_that_leans_is_marked():
+    signs = {"for": "+", "against": "−", "": ""}
+    for one in claimed.findings(FOLDER):
+        assert f"- {one.claim.text}{f' ({signs[one.leans]})' * bool(one.leans)}\n" in TEXT
 
 
 def test_it_prints_on_exactly_two_pages():

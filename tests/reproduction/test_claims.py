@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray
+from scipy import stats
 
 from hanq.data.foundations import records
 from hanq.reproduction import claimed, claims, ledger, paper
-from hanq.reproduction.claims import ABOVE, EQUAL, NOT_BELOW, Claim, Score, decide, flips, holm, minus, seed_values, sizes
+from hanq.reproduction.claims import ABOVE, EQUAL, NOT_BELOW, Claim, Score, bootstrap_t, decide, flips, holm, minus, seed_values, sizes
 
 FOLDER = Path(__file__).parents[2] / "book" / "results"
 NOISE = np.random.default_rng(0).normal(0, 10, 30)
@@ -82,6 +83,50 @@ def test_flipping_signs_rejects_as_often_as_it_should():
     rng = np.random.default_rng(1)
     rejected = [min(flips(rng.normal(size=30))) < 0.025 for _ in range(100)]
     assert 0.01 < np.mean(rejected) < 0.11
+
+
+def test_the_studentised_bootstrap_agrees_with_students_t_on_normal_data_and_rejects_as_often_as_it_should():
+    values = NOISE + 4.0
+    above, below = bootstrap_t(values)
+    assert above == pytest.approx(stats.ttest_1samp(values, 0, alternative="greater").pvalue, abs=0.02)
+    assert above + below == pytest.approx(1, abs=1e-3)
+    rng = np.random.default_rng(1)
+    skewed = [min(bootstrap_t(rng.exponential(size=30) - 1)) < 0.025 for _ in range(200)]
+    assert np.mean(skewed) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("relation", "values", "leans"),
+    [
+        (ABOVE, NOISE + 4.5, "for"),  # the 95% interval is about 3.6 to either side
+        (ABOVE, NOISE, ""),
+        (ABOVE, NOISE - 4.5, "against"),
+        (NOT_BELOW, NOISE - 0.5, "for"),  # all of it above -5
+        (NOT_BELOW, NOISE - 3.0, ""),
+        (NOT_BELOW, NOISE - 6.0, "against"),  # below 0, though perhaps not below -5
+        (EQUAL, NOISE + 6.0, "against"),
+        (EQUAL, NOISE - 6.0, "against"),
+        (EQUAL, NOISE, "for"),
+        (EQUAL, NOISE + 3.0, ""),
+    ],
+)
+def test_an_undecided_claim_leans_where_its_uncorrected_interval_lies(relation, values, leans):
+    many = [np.append(NOISE[:-1], 1e3)] * 30  # certain of nothing
+    findings = decide([Claim("", "", "", which, ()) for which in (relation, *[ABOVE] * 30)], [[values], *([one] for one in many)])
+    assert (findings[0].verdict, findings[0].leans) == ("undecided", leans)
+
+
+def test_only_an_undecided_claim_leans():
+    (finding,) = decide([Claim("", "", "", ABOVE, ())], [[NOISE + 20]])
+    assert finding.verdict == "holds" and finding.leans == ""
+
+
+def test_what_is_tested_names_the_factor_of_the_second_score():
+    for claim in claimed.CLAIMS:
+        factors = {-weight for contrast in claim.contrasts for weight, _ in contrast if weight < 0}
+        assert (2.0 in factors) == ("− 2 × " in claim.tested)
+        assert bool(claim.contrast) == bool(claim.contrasts)
+        assert ("each" in claim.contrast) == (len(claim.contrasts) > 1)
 
 
 def test_sizes_are_the_mean_the_interquartile_mean_and_the_share_of_seeds_ahead():

@@ -64,9 +64,9 @@ def level(name, which):
 
 
 def counted(algorithm, setting, environment):
-    """(seeds, those that score below 10)"""
+    """(seeds, those that score below 50)"""
     found = scores_of(algorithm, setting, environment)
-    return len(found), int((found < 10).sum())
+    return len(found), int((found < 50).sum())
 
 
 TARGET, NO_TARGET, HYPER = "best target_rate in 1e0..1e-4", "target_rate=1", "hyper_lr=0.1"
@@ -90,15 +90,17 @@ FACTS = {
     "a rate of $10^{-1}$ scores 18 in this unit, and 76 in the simulator's": lambda: (
         [round(at_unit("Pendulum", one, 1, -1)) for one in ("auto", "1")] == [18, 76]
     ),
-    "On Pendulum, where it is so, it scores 101.": lambda: round(level("HANQ", "1.0")) == 101,
-    "it scores 26, and with the sign of the mean reversed 11": lambda: [round(level("HANQ", one)) for one in ("0.0", "-1.0")] == [26, 11],
-    "DQN with a target network scores about 80 all three times": lambda: all(
+    "On Pendulum it scores 101 with the rewards as they are.": lambda: round(level("HANQ", "1.0")) == 101,
+    "it scores 26, with the sign of the mean reversed 11, and with twice the mean 17": lambda: (
+        [round(level("HANQ", one)) for one in ("0.0", "-1.0", "2.0")] == [26, 11, 17]
+    ),
+    "DQN with a target network scores about 80 at the three of these levels": lambda: all(
         abs(level("DQN", one) - 80) < 2 for one in ("1.0", "0.0", "-1.0")
     ),
     "On CartPole it scores 22, DQN with a target network 48, and DQN-LN without one 46.": lambda: (
         [round(scores_of(*one, "CartPole").mean()) for one in (("HANQ", HYPER), ("DQN", TARGET), ("DQN-LN", NO_TARGET))] == [22, 48, 46]
     ),
-    "On Pendulum six of thirty seeds of DQN with a tuned target network score below 10, and none of HANQ's does.": lambda: (
+    "On Pendulum six of thirty seeds of DQN with a tuned target network score below 50, and none of HANQ's does.": lambda: (
         [counted(*one, "Pendulum") for one in (("DQN", TARGET), ("HANQ", HYPER))] == [(30, 6), (30, 0)]
     ),
     "On Acrobot five of HANQ's thirty score about 0, and none of DQN's or DQN-LN's does.": lambda: (

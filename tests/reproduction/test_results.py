@@ -26,7 +26,7 @@ JOBS = {job.name: job for name in protocol.EXPERIMENTS for job in protocol.jobs(
 DONE = {name: job for name, job in JOBS.items() if name in FILES}
 TUNED = [name for name, job in DONE.items() if job.protocol.first]
 SEAQUEST = {table5.result_name(label, precision): (row, precision) for label, row in table5.ROWS.items() for precision in PRECISIONS}
-STUDIES = {f"{offline_choice.NAME}-agents", *(f"{name}-scores" for name in reruns.ROWS)} & {*FILES}  # no curves: tests of their own
+STUDIES = {f"{offline_choice.NAME}-agents", "beyond-variants", *(f"{name}-scores" for name in reruns.ROWS)} & {*FILES}  # no curves
 PLAYED = [name for name in SEAQUEST if name in FILES]
 
 

@@ -32,8 +32,18 @@ def best(name, discount=0.99):
     return at(name, best_rate(name, discount), discount)
 
 
-def levels(name):
-    return [best(f"Pendulum-{name}-level-{level}") for level in LEVELS]
+def levels(name, discount=0.99):
+    return [best(f"Pendulum-{name}-level-{level}", discount) for level in LEVELS]
+
+
+def lower():
+    """HANQ on Pendulum with all values moved down, as far as at level 0 they are moved up."""
+    return best("Pendulum-HANQ-level-2.0")
+
+
+def spread(found):
+    means = [mean for mean, _, _ in found]
+    return max(means) - min(means)
 
 
 def without(discount=0.99):
@@ -161,13 +171,26 @@ VARIANTS = {  # on the selection seeds, 60,000 steps
     ),
 }
 FACTS = {
-    "DQN does not notice; HANQ stops learning": lambda: (
-        max(mean for mean, _, _ in levels("DQN")) - min(mean for mean, _, _ in levels("DQN")) < 4
-        and levels("HANQ")[0][1] > 90
-        and levels("HANQ")[1][2] < 30.6  # random actions
-        and levels("HANQ")[2][2] < 15
+    "HANQ learns with the rewards as they are, and at none of the other levels": lambda: (
+        levels("HANQ")[0][1] > 90 and max(high for _, _, high in (*levels("HANQ")[1:], lower())) < 30.6  # random actions
     ),
-    "takes its score on Pendulum from 101 to 11": lambda: [round(levels("HANQ")[place][0]) for place in (0, 2)] == [101, 11],
+    "Neither DQN with a target network nor HANQ without its predictor notices": lambda: (
+        spread(levels("DQN")) < 4 and spread(levels("wo-any-predictor", 0.9)) < 6
+    ),
+    "without it, at a discount of 0.9, the same agent scores 82, 88 and 87 at the three levels at which we ran it": lambda: (
+        [round(mean) for mean, _, _ in levels("wo-any-predictor", 0.9)] == [82, 88, 87]
+    ),
+    "we predicted a score of at least 85. HANQ scored 17.": lambda: round(lower()[0]) == 17,
+    "70 to 90 and 60 to 90 at the two moved levels | 88 and 87 | right": lambda: (
+        [round(mean) for mean, _, _ in levels("wo-any-predictor", 0.9)[1:]] == [88, 87]
+    ),
+    "HANQ with all values moved down as far as they were moved up: 85 to 103 | 17 | wrong": lambda: round(lower()[0]) == 17,
+    "HANQ on Acrobot at the three levels: above 85, below 40, below 40 | 98, 4, 0 | right": lambda: (
+        [round(best(f"Acrobot-HANQ-level-{level}")[0]) for level in LEVELS] == [98, 4, 0]
+    ),
+    "takes its score on Pendulum from 101 to 11 when it raises them and to 17 when it lowers them": lambda: (
+        [round(one[0]) for one in (levels("HANQ")[0], levels("HANQ")[2], lower())] == [101, 11, 17]
+    ),
     "a short discount costs agents without a predictor about half of their score: 47 at 0.99 and 23 at 0.8, each at its best": lambda: (
         [round(without(discount)[0]) for discount in (0.99, 0.8)] == [47, 23]
     ),

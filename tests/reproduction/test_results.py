@@ -10,6 +10,7 @@ import pytest
 from hanq.algorithm import Algorithm
 from hanq.atari import table5
 from hanq.atari.training import PRECISIONS
+from hanq.data import simulators
 from hanq.data.foundations import records
 from hanq.data.minatar import GAMES
 from hanq.reproduction import minatar, offline_choice, paper, protocol, reruns, variations
@@ -88,17 +89,24 @@ def nothing_is_left_to_train(*_):
     raise AssertionError("the tuning is not complete")
 
 
+def finished(path, job):
+    """The search in a file, which must be at its end, and the (algorithm, settings) that it chose."""
+    _, first, second, finalists, growing = job.protocol
+    environment = simulators.known(job.environment)
+    highest = environment.score(environment.best_return)
+    search = Tuning(
+        path, job.row.algorithms, job.row.settings, first, second, finalists, nothing_is_left_to_train, growing=growing, highest=highest
+    )
+    return search, *search.best()
+
+
 @pytest.mark.parametrize("name", TUNED)
 def test_a_tuned_result_reports_the_best_of_its_tuning_on_other_seeds(name):
-    curves, row = paper.result(name, FOLDER), DONE[name].row
-    _, first, second, finalists, growing = protocol.as_searched(DONE[name]._replace(path=FILES[name])).protocol
-    tuning = Tuning(
-        FILES[f"{name}-tuning"], row.algorithms, row.settings, first, second, finalists, nothing_is_left_to_train, growing=growing
-    )
-    algorithm, settings = tuning.best()
+    curves, job = paper.result(name, FOLDER), protocol.as_searched(DONE[name]._replace(path=FILES[name]))
+    tuning, algorithm, settings = finished(FILES[f"{name}-tuning"], job)
     assert Algorithm(**json.loads(curves.attrs["algorithm"])) == algorithm
     assert {axis: curves[axis].item() for axis in GRID} == settings
-    for round in (first, second):
+    for round in job.protocol[1:3]:
         tried = tuning.trials[tuning.trials.gradient_steps == round.gradient_steps]
         assert set(tried.seed) == set(round.seeds)
     assert set(tuning.trials.seed).isdisjoint(paper.SEEDS)
@@ -131,8 +139,7 @@ def test_a_search_at_full_length_is_complete_and_chose_what_is_reported(search):
     """Rows of the tables, searched anew; they take the place of the older files together with the chapters that show them."""
     job = JOBS[f"{search.parent.name}-{search.stem.removesuffix('-tuning')}"]
     assert job.protocol == protocol.LONG
-    _, first, second, finalists, growing = job.protocol
-    Tuning(search, job.row.algorithms, job.row.settings, first, second, finalists, nothing_is_left_to_train, growing=growing).best()
+    finished(search, job)
     report = search.with_name(f"{search.stem.removesuffix('-tuning')}.nc")
     if report.exists():  # else the command makes it from the search
         assert protocol.as_searched(job._replace(path=report)).protocol == protocol.LONG

@@ -71,7 +71,7 @@ def counted(algorithm, setting, environment):
 
 TARGET, NO_TARGET, HYPER = "best target_rate in 1e0..1e-4", "target_rate=1", "hyper_lr=0.1"
 FACTS = {
-    "on Pendulum no mean moves by more than two points, on CartPole by more than a tenth of a point, at any rate, and none leaves": lambda: (
+    "on Pendulum no mean moves by more than two points, on CartPole by more than a tenth of a point, at any rate, and none": lambda: (
         units().loc["Pendulum", "auto"].difference_mean.abs().max() < 2
         and units().loc["CartPole", "auto"].difference_mean.abs().max() < 0.1
         and len(units().loc["Pendulum", "auto"]) == len(units().loc["CartPole", "auto"]) == 4 * 7

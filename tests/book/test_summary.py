@@ -1,8 +1,6 @@
 """Promise: the summary says what the result files and the ledger say, and fits on two pages."""
 
-import os
 import re
-import shutil
 
 import pytest
 from sentences import BOOK, FOLDER, at_chance, found, gain, hanq, result, row, seeds
@@ -96,15 +94,12 @@ def test_an_undecided_claim_that_leans_is_marked():
         assert f"- {one.claim.text}{f' ({signs[one.leans]})' * bool(one.leans)}\n" in TEXT
 
 
-def test_it_prints_on_exactly_two_pages():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if chromium is None or not PAGE.exists():
-        pytest.skip("no Chromium here, or the site is not built: make book")
-    with playwright.sync_playwright() as running:
-        arguments = ["--no-sandbox"] if hasattr(os, "getuid") and os.getuid() == 0 else []
-        page = running.chromium.launch(executable_path=chromium, args=arguments).new_page()
-        page.goto(PAGE.as_uri())
-        page.wait_for_selector("mjx-container", state="attached")
-        printed = page.pdf(prefer_css_page_size=True)
+def test_it_prints_on_exactly_two_pages(browser):
+    if not PAGE.exists():
+        pytest.skip("the site is not built: make book")
+    page = browser.new_page()
+    page.goto(PAGE.as_uri())
+    page.wait_for_selector("mjx-container", state="attached")
+    printed = page.pdf(prefer_css_page_size=True)
+    page.close()
     assert len(re.findall(rb"/Type\s*/Page\b(?!s)", printed)) == 2

@@ -1,6 +1,5 @@
-"""A Chromium, and a small page that holds the same scripts and the same <div>s as the book's: no site is built for it."""
+"""A small page that holds the same scripts and the same <div>s as the book's: no site is built for it."""
 
-import os
 import shutil
 
 import pytest
@@ -9,17 +8,6 @@ from browsing import BOOK, LAB, LAB_PAGE, PRESETS, SECONDS
 HEAD = """<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>Laboratory</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="../_static/lab/lab.css"></head>
 <body style="background: {background}; margin: 16px"><h1>Laboratory</h1>{body}{scripts}</body></html>"""
-
-
-@pytest.fixture(scope="session")
-def browser():
-    library = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -r requirements.txt")
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if chromium is None:
-        pytest.skip("no Chromium is installed here: apt-get install chromium")
-    with library.sync_playwright() as playwright:
-        arguments = ["--no-sandbox"] if hasattr(os, "getuid") and os.getuid() == 0 else []
-        yield playwright.chromium.launch(executable_path=chromium, args=arguments)
 
 
 @pytest.fixture(scope="session")

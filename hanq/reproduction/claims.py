@@ -13,8 +13,6 @@ The claims themselves are in `hanq.reproduction.claimed`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from itertools import product
 from os import PathLike
 from typing import NamedTuple
 
@@ -116,18 +114,11 @@ def seed_values(score: Score, folder: str | PathLike = "results") -> xarray.Data
 
 def flips(values):
     """One-sided p-values for a mean above 0 and one below 0, by flipping the signs of seeds."""
-    chosen = signs(len(values))
-    drawn, ours, near = chosen @ values, np.sum(values), 1e-9 * np.sum(np.abs(values))  # the last: what rounding may do to equal sums
-    exact = len(chosen) < RESAMPLES
-    return tuple((np.sum(found) + 1 - exact) / (len(chosen) + 1 - exact) for found in (drawn >= ours - near, drawn <= ours + near))
-
-
-@cache
-def signs(count):
-    """All choices of `count` signs if they are fewer than `RESAMPLES`, and otherwise as many random ones: (choices, count)."""
-    if 2**count < RESAMPLES:
-        return np.array(list(product((-1.0, 1.0), repeat=count)))
-    return np.random.default_rng(0).choice([-1.0, 1.0], (RESAMPLES, count))
+    settings = dict(permutation_type="samples", n_resamples=RESAMPLES)
+    sides = ("greater", "less")
+    return tuple(
+        stats.permutation_test([values], np.sum, alternative=side, rng=np.random.default_rng(0), **settings).pvalue for side in sides
+    )
 
 
 def bootstrap_t(values):
@@ -139,7 +130,8 @@ def bootstrap_t(values):
 
 def judge(claims: list[Claim], folder: str | PathLike = "results", test: Callable = flips) -> list[Finding]:
     """A `Finding` for each claim, in the same order. test: `flips` or `bootstrap_t`."""
-    scores = {score: seed_values(score, folder) for claim in claims for contrast in claim.contrasts for _, score in contrast}
+    compared = dict.fromkeys(score for claim in claims for contrast in claim.contrasts for _, score in contrast)
+    scores = {score: seed_values(score, folder) for score in compared}
     values = [
         [np.sum([weight * scores[score].values for weight, score in contrast], 0) for contrast in claim.contrasts] for claim in claims
     ]

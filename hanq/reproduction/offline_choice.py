@@ -50,7 +50,7 @@ NAME = "offline-choice"
 FACTORS = (0.01, 0.1, 1.0, 10.0)
 # The estimates of `Run.estimate`; and scores: of the last parameters, and averaged over training as in the paper's tables.
 QUANTITIES = ("fqe", "fqe_low", "fqe_high", "wis", "wis_steps", "own_q", "bellman_error", "drift", "scale", "score", "average_score")
-FULL, QUICK = Round(range(10), 20_000, 5_000), Round(range(2), 200, 100)
+FULL, QUICK = Round(range(30), 20_000, 5_000), Round(range(2), 200, 100)
 EPISODES = 100  # that the last parameters are scored on; 10 during training
 
 

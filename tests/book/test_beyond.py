@@ -188,7 +188,7 @@ FACTS = {
     "HANQ on Acrobot at the three levels: above 85, below 40, below 40 | 98, 4, 0 | right": lambda: (
         [round(best(f"Acrobot-HANQ-level-{level}")[0]) for level in LEVELS] == [98, 4, 0]
     ),
-    "takes its score on Pendulum from 101 to 11 when it raises them and to 17 when it lowers them": lambda: (
+    "takes HANQ's score on Pendulum from 101 to 11 when it raises them and to 17 when it lowers them": lambda: (
         [round(one[0]) for one in (levels("HANQ")[0], levels("HANQ")[2], lower())] == [101, 11, 17]
     ),
     "a short discount costs agents without a predictor about half of their score: 47 at 0.99 and 23 at 0.8, each at its best": lambda: (

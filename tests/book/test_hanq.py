@@ -141,9 +141,7 @@ FACTS = {
         finding("On Acrobot, HANQ matches or outscores DQN").verdict == "undecided"
         and finding("On Acrobot, HANQ matches or outscores DQN").leans == "against"
     ),
-    "and it does so with data of [more and shorter episodes](open-points.ipynb), too": lambda: (
-        gain("episode-HANQ-50", "episode-DQN-50")[1] < 0
-    ),
+    "or with data of [more and shorter episodes](open-points.ipynb)": lambda: gain("episode-HANQ-50", "episode-DQN-50")[1] < 0,
     "HANQ learns faster": lambda: best("HANQ")[0] > best("DQN")[0] + 50,
     "or one of $10^{-3}$ and less, costs HANQ nothing in stability and 15 points or more of its score": lambda: (
         averages().max() - averages().where((averages().learning_rate > 0.05) | (averages().learning_rate < 2e-3), drop=True) > 15
@@ -223,8 +221,10 @@ FACTS = {
     "scores about eleven points less, which is unexplained as well": lambda: (
         -12 < acrobot("DQN-l2N", "target_rate=1").ours_mean - acrobot("DQN-l2N", "target_rate=1").paper_mean < -10
     ),
-    "With the typical seed they are level": lambda: abs(pair()[0].median() - pair()[1].median()) < 4,
-    "with a smaller discount, tuned by hand, DQN [catches up](ablations.ipynb)": lambda: rows("9").ours_mean.max() > hanq().ours_low,
+    "With the typical seed the two are level": lambda: abs(pair()[0].median() - pair()[1].median()) < 4,
+    "DQN also catches up, or nearly, with a smaller discount [tuned by hand](ablations.ipynb)": lambda: (
+        rows("9").ours_mean.max() > hanq().ours_low
+    ),
     "DQN-LN, with neither a predictor nor a target network, fails with none": lambda: mean(acrobot("DQN-LN", "target_rate=1").result) > 90,
 }
 

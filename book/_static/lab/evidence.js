@@ -12,8 +12,8 @@ export class Evidence {
     this.result = new Result();
     this.root = element(
       "section",
-      { class: "hanq-lab-card hanq-lab-evidence", "aria-label": "The committed curves" },
-      element("p", { class: "hanq-lab-title" }, "The committed curves, seed by seed"),
+      { class: "hanq-lab-card hanq-lab-evidence", "aria-label": "The stored curves" },
+      element("p", { class: "hanq-lab-title" }, "The stored curves, seed by seed"),
       element("div", { class: "hanq-lab-agent" }, this.familyField(), this.rateField()),
       this.result.root,
     );

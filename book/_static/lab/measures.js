@@ -32,6 +32,6 @@ export class Measures {
       chart.draw({ until, series, ghosts: measure === "score" ? ghosts.filter(({ steps }) => steps) : [] });
     }
     const sources = agents.map(({ label, exponent }, i) => `${label} at ${power(exponent)}: ${ghosts[i].result ? `30 runs, ${ghosts[i].result}` : "none"}`);
-    this.note.textContent = `Pale, behind the score: the book's committed runs, mean and 95% interval (${sources.join("; ")}).`;
+    this.note.textContent = `Pale, behind the score: the book's stored runs, mean and 95% interval (${sources.join("; ")}).`;
   }
 }

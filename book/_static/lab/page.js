@@ -25,7 +25,7 @@ const ALT = "Committed runs on offline Pendulum, mean score of 30 seeds over 200
 
 /** What stands there where nothing can be trained: why, and committed runs as a still picture. */
 function instead(root) {
-  const why = `The laboratory cannot train here: ${globalThis.hanqLab.hindrance()}. The picture shows committed runs instead.`;
+  const why = `The laboratory cannot train here: ${globalThis.hanqLab.hindrance()}. The picture shows stored runs instead.`;
   const still = document.querySelector('script[src*="lab/curves.js"]').src.replace("curves.js", "still.svg");
   return [element("p", { class: "hanq-lab-status" }, why), root.querySelector("img") ?? element("img", { src: still, alt: ALT })];
 }

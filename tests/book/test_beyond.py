@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from sentences import check, found, result, row, seeds
+from sentences import check, found, result, row, seeds, text
 
 from hanq.data.collection import collect
 from hanq.reproduction import variations
@@ -225,6 +225,7 @@ FACTS = {
     "at $10^{-2.5}$, the initial rate that is best for HANQ, the agent without a predictor is no better than HANQ": lambda: (
         best_rate("CartPole-HANQ") == -2.5 and at("CartPole-wo-any-predictor", -2.5)[0] < at("CartPole-HANQ", -2.5)[0] + 1
     ),
+    "can judge nine of our predictions. Five of them came out right": lambda: text("beyond").count(" | right |") == 5,
     "about 98, then 20 to 45, then below 20 | as predicted | right": lambda: (
         95 < levels("HANQ")[0][0] < 102 and 20 < levels("HANQ")[1][0] < 45 and levels("HANQ")[2][0] < 20
     ),

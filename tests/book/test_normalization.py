@@ -144,6 +144,15 @@ def test_where_the_fast_rate_loses_its_score_its_bellman_error_rises(fig4a):
     assert score.sel(learning_rate=FAST).max() > 95 and 10 < score.sel(learning_rate=FAST)[-10:].mean() < 25
 
 
+def test_its_median_error_rises_when_half_of_the_agents_have_failed():
+    fast = paper.result("fig3b-SSAQ", RESULTS).squeeze().sel(learning_rate=FAST, method="nearest")
+    error, failed = fast.msbe.median("seed"), (fast.score < 50).sum("seed")
+    before, after = error.sel(gradient_step=slice(20_000, 60_000)), error.sel(gradient_step=slice(80_000, None))
+    assert failed.sel(gradient_step=60_000) < 15 <= failed.sel(gradient_step=70_000)
+    assert before.max() < 30 and after.min() > 100
+    assert fast.score.mean("seed").sel(gradient_step=60_000) < 60  # by then the mean has fallen far
+
+
 def test_the_bellman_error_anticorrelates_with_the_score(fig4a):
     def negative(curves):
         pairs = zip(curves.msbe.values, curves.score.values, strict=True)

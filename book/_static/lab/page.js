@@ -21,9 +21,9 @@ function mount(root) {
   root.replaceChildren(root.hanqLab.root);
 }
 
-const ALT = "Committed runs on offline Pendulum, mean score of 30 seeds over 200,000 gradient steps: HANQ, DQN with and without a target network.";
+const ALT = "Stored runs on offline Pendulum, mean score of 30 seeds over 200,000 gradient steps: HANQ, DQN with and without a target network.";
 
-/** What stands there where nothing can be trained: why, and committed runs as a still picture. */
+/** What stands there where nothing can be trained: why, and stored runs as a still picture. */
 function instead(root) {
   const why = `The laboratory cannot train here: ${globalThis.hanqLab.hindrance()}. The picture shows stored runs instead.`;
   const still = document.querySelector('script[src*="lab/curves.js"]').src.replace("curves.js", "still.svg");

@@ -87,7 +87,7 @@ def show_list(options):
         print(f"{name}: {len(jobs)} results on {', '.join(dict.fromkeys(job.environment for job in jobs))}, {kind}")
     for name in (offline_choice.NAME, *reruns.ROWS):
         print(f"{name}: 1 result on {', '.join(environments.ENVIRONMENTS)}, grid")
-    print(f"{minatar.SCALE}: {len(minatar.REPORTS)} results on {', '.join(minatar.REPORTS)}, grid")
+    print(f"{minatar.SCALE}: {len(minatar.GAMES)} results on {', '.join(minatar.GAMES)}, grid")
 
 
 def everything(environment):

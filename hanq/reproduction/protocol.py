@@ -117,8 +117,8 @@ def jobs(name, environment=None):
             for score in columns.itertuples(index=False, name=None)
         ]
     elif name == minatar.NAME:
-        search = minatar.SEARCH
-        found = [Job(f"{name}-{label}", game, row, Protocol(report, search, search)) for label, game, row, report in minatar.jobs()]
+        searched = Protocol(minatar.REPORT, minatar.SEARCH, minatar.SEARCH)
+        found = [Job(f"{name}-{label}", game, row, searched) for label, game, row in minatar.jobs()]
     elif name in EXPERIMENTS:
         protocol = ALL if name in paper.FIGURES else PROTOCOLS.get(name, SHORT)
         rows = (paper.FIGURES | variations.VARIATIONS)[name]

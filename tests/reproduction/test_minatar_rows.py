@@ -22,11 +22,11 @@ BREAKOUT = "MinAtar/Breakout-v1"
 def test_every_game_has_every_row_of_table_5_in_small():
     jobs = protocol.jobs("minatar")
     assert {job.environment for job in jobs} == set(games.GAMES) and len(jobs) == len(games.GAMES) * len(minatar.ROWS) == 30
-    assert {len(job.protocol.report.seeds) for job in jobs if "Seaquest" in job.environment} == {30}
+    assert {len(job.protocol.report.seeds) for job in jobs} == {10}
     for job in jobs:
         seeds = [set(one.seeds) for one in (job.protocol.report, job.protocol.first, minatar.PRELIMINARY)]
         assert not seeds[0] & seeds[1] and not (seeds[0] | seeds[1]) & seeds[2]
-        assert job.protocol.report.gradient_steps == job.protocol.first.gradient_steps == 200_000
+        assert job.protocol.report.gradient_steps == job.protocol.first.gradient_steps == 50_000
     labels = [job.name.split("-", 2)[2] for job in jobs if job.environment == BREAKOUT]
     assert labels == list(minatar.ROWS)
 

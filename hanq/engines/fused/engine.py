@@ -131,9 +131,10 @@ def step(structure, hyper, learner, table, screens, seed, lengths, rates, laggin
         rates.weight_decay,
         gradient_step,
     )
-    follow(learner.target_net.every.reshape(-1), learner.target_rest.reshape(-1), params, rates.target_rate)
+    if rates.target_rate != 1:
+        follow(learner.target_net.every.reshape(-1), learner.target_rest.reshape(-1), params, rates.target_rate)
     if rates.hyper_lr > 0 and not hyper.rate_first:
-        lagging = lagging and not hyper.residual  # the residual error bootstraps from the weights themselves
+        lagging = rates.target_rate != 1 and not hyper.residual  # the residual error bootstraps from the weights themselves
         semi_gradient(structure, learner, lengths, rates.discount, lagging)
         objective_gradient(structure, hyper, learner, lengths, rates, lagging)
         slope = -slope_along(hyper, learner, lagging, learner.direction)
@@ -150,6 +151,9 @@ def compiled(version):
         for gradient_step in range(first_step, first_step + steps):
             lagging = rates.target_rate != 1 or (apart and gradient_step == first_step)
             step(structure, hyper, learner, table, screens, seed, lengths, rates, lagging, gradient_step)
+        if rates.target_rate == 1:  # nothing has read it since the first step
+            target, rest = learner.target_net.every.reshape(-1), learner.target_rest.reshape(-1)
+            follow(target, rest, learner.net.every.reshape(-1), rates.target_rate)
 
     return train_agent
 

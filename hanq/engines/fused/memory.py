@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hanq.engines.fused.screens import KERNEL
 from hanq.engines.fused.vector import LANES, padded
 
 
@@ -36,18 +37,30 @@ class Torso(NamedTuple):
     """Memory for a convolution over binary screens, in one branch; all but the first five arrays belong to both branches."""
 
     screens: np.ndarray  # (batch, words) uint64: the bits of each screen
-    h: np.ndarray  # (batch + 1, positions * filters): after the ReLU; the last row is spare, as are those of `Below`
-    rows: np.ndarray  # (positions, batch + 4): where something lies under the filter; after them the spare row
-    counts: np.ndarray  # (positions,): how many rows these are
+    h: np.ndarray  # (positions * (batch + 1), filters): after the ReLU; a position's last row is spare
+    rows: np.ndarray  # (positions, batch + 8): first those with something under the filter, last the others, between them the spare row
+    counts: np.ndarray  # (positions,): in how many rows something lies there
     ground: np.ndarray  # (1, filters): relu(bias), which is h wherever nothing lies under the filter
-    places: np.ndarray  # (bits, 3): the channel, row and column of each bit
+    taps: np.ndarray  # (n, 2) int32: the positions that a bit has a part in, each with its row of the filters
+    starts: np.ndarray  # (bits + 1,): where each bit's taps start
     before_relu: np.ndarray  # (positions, filters): of one screen
     touched: np.ndarray  # (positions,): 1 where something lies under the filter
-    touched_rows: np.ndarray  # (batch + 1,) bool
-    background: np.ndarray  # (positions + 1, features): what the hidden layer makes of it, and the sum
+    background: np.ndarray  # (positions + 1, features): what the hidden layer makes of `ground`, and the sum
     transposed: np.ndarray  # (features, filters): the hidden weights of one position
-    idle: np.ndarray  # (1, features): the gradient with respect to z, summed over the rows without anything at one position
-    d_before: np.ndarray  # (batch + 1, positions * filters): the gradient with respect to the convolution
+    d_background: np.ndarray  # (1, features): the gradient with respect to z, summed over the other rows of one position
+    d_before: np.ndarray  # (positions * (batch + 1), filters): the gradient with respect to the convolution
+
+
+def taps_of(structure):
+    """Return `taps` and `starts` of a `Torso`."""
+    out = structure.side - KERNEL + 1
+    taps, starts = [], [0]
+    for channel, y, x in np.ndindex(structure.channels, structure.side, structure.side):
+        for i, j in np.ndindex(KERNEL, KERNEL):
+            if 0 <= y - i < out and 0 <= x - j < out:
+                taps.append(((y - i) * out + x - j, (channel * KERNEL + i) * KERNEL + j))
+        starts.append(len(taps))
+    return np.array(taps, np.int32), np.array(starts)
 
 
 def new_torsos(structure, dtype):
@@ -57,20 +70,19 @@ def new_torsos(structure, dtype):
     batch, width, positions = padded(structure.batch), padded(structure.features), (structure.below - structure.torso) // LANES
     words = -(-structure.channels * structure.side**2 // 64)
     shared = (
-        np.ascontiguousarray(np.indices((structure.channels, structure.side, structure.side)).reshape(3, -1).T),
+        *taps_of(structure),
         matrix(positions, LANES, dtype),
         np.zeros(positions, np.int64),
-        np.zeros(batch + 1, np.bool_),
         matrix(positions + 1, width, dtype),
         matrix(width, LANES, dtype),
         matrix(1, width, dtype),
-        matrix(batch + 1, positions * LANES, dtype),
+        matrix(positions * (batch + 1), LANES, dtype),
     )
     return tuple(
         Torso(
             np.zeros((batch, words), np.uint64),
-            matrix(batch + 1, positions * LANES, dtype),
-            np.zeros((positions, batch + 4), np.int64),
+            matrix(positions * (batch + 1), LANES, dtype),
+            np.zeros((positions, batch + 8), np.int64),
             np.zeros(positions, np.int64),
             matrix(1, LANES, dtype),
             *shared,

@@ -34,10 +34,10 @@ LEARNING_RATES = [10**-2.5, 10**-3, 10**-3.5]  # the search goes beyond them whe
 TARGET_RATES = [1e-2, 1e-3, 1e-4]
 ROWS = {
     "DQN": Row((DQN,), dict(learning_rate=LEARNING_RATES, target_rate=TARGET_RATES)),
-    "DQN-no-target-network": Row((DQN,), dict(learning_rate=LEARNING_RATES)),
     "DQN-LN": Row((DQN_LN,), dict(learning_rate=LEARNING_RATES)),
     "HANQ": Row((HANQ,), dict(learning_rate=LEARNING_RATES)),
     "HANQ-without-metapredictor": Row((replace(HANQ, predictor="direct"),), dict(learning_rate=LEARNING_RATES)),
+    "DQN-no-target-network": Row((DQN,), dict(learning_rate=LEARNING_RATES)),
     "HANQ-hypergradient": Row((HANQ,), dict(learning_rate=LEARNING_RATES, hyper_lr=0.1)),
 }
 SEARCH, REPORT = Round(range(100, 103), 50_000, 5_000), Round(range(10), 50_000, 5_000)

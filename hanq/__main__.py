@@ -11,11 +11,12 @@ from hanq.atari import check_gpu, table5
 from hanq.atari import command as seaquest
 from hanq.data import environments, simulators
 from hanq.engines import bench, bench_lab, bench_screens
-from hanq.reproduction import ledger, minatar, offline_choice, protocol, reruns
+from hanq.reproduction import ledger, minatar, offline_choice, protocol, reruns, schedule
 from hanq.training.train import ENGINES
 
 STUDIES = {  # experiments with files of their own; looked up when they run
     offline_choice.NAME: lambda *given, **options: offline_choice.reproduce(*given, **options),
+    schedule.NAME: lambda *given, **options: schedule.reproduce(*given, **options),
     minatar.SCALE: lambda *given, **options: minatar.scale(*given, **options),
 } | {name: lambda *given, name=name, **options: reruns.reproduce(name, *given, **options) for name in reruns.ROWS}
 
@@ -87,6 +88,7 @@ def show_list(options):
         print(f"{name}: {len(jobs)} results on {', '.join(dict.fromkeys(job.environment for job in jobs))}, {kind}")
     for name in (offline_choice.NAME, *reruns.ROWS):
         print(f"{name}: 1 result on {', '.join(environments.ENVIRONMENTS)}, grid")
+    print(f"{schedule.NAME}: 1 result on {schedule.ENVIRONMENT}, grid")
     print(f"{minatar.SCALE}: {len(minatar.GAMES)} results on {', '.join(minatar.GAMES)}, grid")
 
 
@@ -96,6 +98,7 @@ def everything(environment):
     names = [name for name in protocol.EXPERIMENTS if wanted in (None, *(job.environment for job in protocol.jobs(name)))]
     own = [minatar.SCALE, minatar.NAME] if minatar.NAME in names else []
     classic = [offline_choice.NAME, *reruns.ROWS] if wanted in (None, *environments.ENVIRONMENTS) else []
+    classic += [schedule.NAME] if wanted in (None, schedule.ENVIRONMENT) else []
     return [name for name in names if name != minatar.NAME] + classic + own
 
 

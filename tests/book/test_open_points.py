@@ -4,11 +4,10 @@ from functools import cache
 
 import numpy as np
 import pytest
-from sentences import FOLDER, check, dataset_share, found, gain, mean, result, row, rows, seeds
+from sentences import FOLDER, check, dataset_share, found, gain, mean, result, row, seeds
 
 from hanq.algorithm import DQN_LN
 from hanq.data.collection import collect
-from hanq.data.foundations.records import load
 from hanq.reproduction import averaging, overview, paper, variations
 from hanq.training import scores
 
@@ -41,60 +40,13 @@ def starts():
     return sum(overlap), (lines.overlap == "yes").sum()
 
 
-def kappa(name):
-    """Score at kappa 0.1 minus the score with kappa tuned, seed by seed, over 60,000 steps: (mean, low, high)."""
-    tuned = result(paper.stem("table3" if name.endswith("N") else "table2", "Pendulum", name, ""))
-    fixed = result("kappa-" + name.replace("/", "").replace(" ", "-"))
-    one, other = (
-        scores.average_over_training(curves.score.sel(gradient_step=slice(0, 60_000))).squeeze(drop=True) for curves in (fixed, tuned)
-    )
-    change = scores.interval(one - other)
-    return change["mean"].item(), change.low.item(), change.high.item()
-
-
 def crossed(name):
     return np.array([seeds(f"datasets-{name}-{seed}").values for seed in range(10)])
-
-
-def same_choice(stem):
-    """Whether twelve seeds chose what the result's own search chose."""
-    points = [(result(one).learning_rate.item(), result(one).hyper_lr.item()) for one in (stem, f"choice-{stem}")]
-    return points[0] == points[1]
 
 
 def near_the_top(speed):
     """Share of the data's states within half a radian of upright."""
     return (collect("Pendulum", range(30), initial_velocity=speed).observations[..., 0] > np.cos(0.5)).mean()
-
-
-def short(line):
-    """Scores of one row after the first edition's short search, one a seed."""
-    halved = load(FOLDER / "halved" / "scores.nc")
-    return halved.score.values[list(halved.name.values).index(line.result)]
-
-
-def kept(algorithm):
-    """The learning rate and the kappa that the first edition's short search chose for a variant on Pendulum."""
-    halved = load(FOLDER / "halved" / "scores.nc")
-    place = list(halved.name.values).index(row("2", algorithm).result)
-    return halved.learning_rate.values[place], halved.hyper_lr.values[place]
-
-
-def saved(algorithm):
-    """The share of its work that a search on Pendulum saved by giving up."""
-    trials = result(row("2", algorithm).result + "-tuning").to_dataframe()
-    return 1 - trials.gradient_steps.mean() / 200_000
-
-
-def moved():
-    """The rows that were searched twice, and how much higher each scores after the long search, in ascending order."""
-    lines = found()[(found().table == "1") | ((found().table == "2") & (found().environment == "Pendulum"))].drop_duplicates("result")
-    return sorted(((line, seeds(line.result).mean().item() - short(line).mean()) for line in lines.itertuples()), key=lambda one: one[1])
-
-
-def lost(line):
-    """How many more seeds are lost after the long search than after the short one."""
-    return int((seeds(line.result) < 10).sum() - (short(line) < 10).sum())
 
 
 @cache
@@ -123,38 +75,6 @@ FACTS = {
     ),
     "With starts from every state most rows agree with the paper": lambda: starts()[1] >= 12 and starts()[1] > starts()[0] + 1,
     "eight of its nine intervals overlap the paper's": lambda: (found()[found().table == "4"].overlap == "yes").sum() == 8,
-    "They did so for none + ℓ2 too, which has not been searched at full length yet": lambda: (
-        same_choice(row("4", "none + l2N", "hyper_lr=0").result) and not (FOLDER / "long" / "table4").exists()
-    ),
-    "five such rows gain more than ten points from the long one": lambda: (
-        [line.environment == "CartPole" or line.table == "2" or line.setting == "target_rate=1" for line, gained in moved() if gained > 10]
-        == [True] * 5
-    ),
-    "That saved about a fifth of the work, and it cannot change the choice": lambda: (
-        [name for name in rows("2").algorithm if saved(name) > 0] == ["w/o any predictor", "symmetrized"]
-        and all(0.15 < saved(name) < 0.25 for name in ("w/o any predictor", "symmetrized"))
-    ),
-    "The largest gain is that of HANQ without its bias. After the short search it scored 63.6, further from the paper's 94.8": lambda: (
-        moved()[-1][0].algorithm == "w/o bias"
-        and round(short(moved()[-1][0]).mean(), 1) == 63.6
-        and max(abs(line.ours_mean - line.paper_mean) for line in found().itertuples() if line.overlap == "no") < 94.8 - 63.6
-    ),
-    "The long search chose a smaller learning rate, $10^{-2.5}$, with $\\kappa = 10^{-5}$, and the score became 92.4": lambda: (
-        [
-            *np.round(np.log10([row("2", "w/o bias").learning_rate, row("2", "w/o bias").hyper_lr]), 6),
-            round(row("2", "w/o bias").ours_mean, 1),
-        ]
-        == [-2.5, -5, 92.4]
-    ),
-    "for HANQ without its bias the twelve chose the same pair as the five, so what had been missing was length": lambda: (
-        (*kept("w/o bias"),) == tuple(result("choice-table2-Pendulum-w-o-bias")[axis].item() for axis in ("learning_rate", "hyper_lr"))
-    ),
-    "yet their means, 63.6 and 72.4, lie nine points apart": lambda: (
-        [round(short(row("2", "w/o bias")).mean(), 1), round(seeds("choice-table2-Pendulum-w-o-bias").mean().item(), 1)] == [63.6, 72.4]
-    ),
-    "the rate that its eight seeds chose fails with more of the report's thirty seeds than the rate": lambda: (
-        sum(lost(line) for line, _ in moved() if (line.environment, line.algorithm) == ("Acrobot", "HANQ")) > 0
-    ),
     "five rows lie five to seven points above the paper's": lambda: (
         len(high_on_acrobot()) == 5 and all(5 < above < 7 for above in high_on_acrobot().values())
     ),
@@ -167,13 +87,6 @@ FACTS = {
     "no further row comes to agree, and on Pendulum some no longer do": lambda: (
         all(agreement(10_000, True)[name] <= agreement(2_000, False)[name] for name in ("Pendulum", "CartPole"))
         and agreement(10_000, True)["Pendulum"] < agreement(2_000, False)["Pendulum"]
-    ),
-    "At that value no variant gains more than chance allows, and three lose clearly": lambda: (
-        all(kappa(name)[1] < 0 for name in paper.WITHOUT)
-        and [name for name in paper.WITHOUT if kappa(name)[2] < 0] == ["w/o bias", "w/o any predictor", "symmetrized"]
-    ),
-    "HANQ without its bias about 35 points, without any predictor about 18, and with the predictor on both sides about 12": lambda: (
-        [round(-kappa(name)[0]) for name in ("w/o bias", "w/o any predictor", "symmetrized")] == [35, 18, 12]
     ),
     "**Slow starts** hurt both DQNs, and not HANQ": lambda: (
         change("velocity", "DQN", 1)[2] < 0 and change("velocity", "DQN-LN", 1)[2] < 0 and change("velocity", "HANQ", 1)[2] > 0

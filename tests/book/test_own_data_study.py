@@ -64,7 +64,7 @@ def test_the_study_has_all_three_algorithms_in_all_three_environments(study):
 
 
 def test_fitted_q_evaluation_beats_a_blind_choice_in_six_rows_and_is_worse_in_none(study):
-    sentence = "Fitted Q evaluation does so in six, for all three algorithms on Acrobot and on CartPole, and is worse in none."
+    sentence = "Fitted Q evaluation does so in six, for all three algorithms on Acrobot and on CartPole, and is clearly worse in none."
     check(sentence, better(study, "fqe") == {case for case in CASES if case[0] != "Pendulum"} and not worse(study, "fqe"))
     assert max(len(better(study, one)) for one in SHOWN if "fqe" not in one) < 6
     check("It was good in this valley, and in six of nine cases elsewhere;", len(better(study, "fqe")) == 6)

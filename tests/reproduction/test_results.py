@@ -13,7 +13,7 @@ from hanq.atari.training import PRECISIONS
 from hanq.data import simulators
 from hanq.data.foundations import records
 from hanq.data.minatar import GAMES
-from hanq.reproduction import minatar, offline_choice, paper, protocol, reruns, variations
+from hanq.reproduction import minatar, offline_choice, paper, protocol, reruns, schedule, variations
 from hanq.reproduction.tuning import Tuning
 from hanq.training import scores
 from hanq.training.run import GRID
@@ -27,7 +27,8 @@ JOBS = {job.name: job for name in protocol.EXPERIMENTS for job in protocol.jobs(
 DONE = {name: job for name, job in JOBS.items() if name in FILES}
 TUNED = [name for name, job in DONE.items() if job.protocol.first]
 SEAQUEST = {table5.result_name(label, precision): (row, precision) for label, row in table5.ROWS.items() for precision in PRECISIONS}
-STUDIES = {f"{offline_choice.NAME}-agents", "beyond-variants", *(f"{name}-scores" for name in reruns.ROWS)} & {*FILES}  # no curves
+RERUN = {f"{name}-scores" for name in reruns.ROWS}
+STUDIES = {f"{offline_choice.NAME}-agents", "beyond-variants", f"{schedule.NAME}-curves", *RERUN} & {*FILES}  # no curves of `train`
 PLAYED = [name for name in SEAQUEST if name in FILES]
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import sentences
 
 from hanq.reproduction import ledger, paper
 
@@ -47,3 +48,14 @@ def test_dqn_lns_bellman_error_grows_to_many_times_the_others(curves):
 
 def test_hanqs_scale_sinks_below_the_discount(curves):
     assert curves["HANQ"].scale.squeeze()[-5:].max() < 0.99 == curves["HANQ"].discount.item()
+
+
+def test_of_minatars_seaquest_the_chapter_says_what_there_is():
+    there = {path.stem for path in (RESULTS / "minatar").glob("*.nc")}
+    sentences.check(
+        "seaquest",
+        "and one of the rows, DQN's, with ten seeds and 50,000 steps",
+        lambda: there == {"scale-Seaquest", "Seaquest-DQN", "Seaquest-DQN-tuning"},
+    )
+    found = paper.result("minatar-Seaquest-DQN", RESULTS)
+    assert (found.sizes["seed"], found.attrs["gradient_steps"]) == (10, 50_000)

@@ -18,19 +18,18 @@ from typing import NamedTuple
 import numpy as np
 import xarray
 
-from hanq.algorithm import Network, State
+from hanq.algorithm import State
 from hanq.data import environments
 from hanq.data.foundations.arguments import shown
 from hanq.data.foundations.files import as_path, clear_locks, locked
 from hanq.data.foundations.generator import INITIAL_WEIGHTS, uniform
 from hanq.data.foundations.records import load, provenance, save
-from hanq.engines.evaluation import evaluate
-from hanq.engines.population import initial_state
 from hanq.reproduction import paper, protocol
 from hanq.reproduction.finished import check_same
+from hanq.reproduction.populations import population
 from hanq.training.run import GRID
 from hanq.training.segments import Checkpoint, progress_bar, segments
-from hanq.training.train import CHECKPOINT_SECONDS, ENGINES, agents_of
+from hanq.training.train import CHECKPOINT_SECONDS, ENGINES
 
 PERTURBATION = 1e-7  # relative; neighbouring float32 differ by 0.6e-7 to 1.2e-7
 WITHOUT_TARGET, TARGET, LEARNED = "target_rate=1", paper.BEST, "hyper_lr=0.1"
@@ -178,23 +177,20 @@ def _add(path, trial, round, engine):
 
 def _scores(trial: Trial, round, engine, checkpoint):
     """Return the scores of a trial's agents, averaged over training, (seeds,), as `hanq.train` would give them."""
-    job, axes = _job(trial.result), {name: np.array([getattr(trial, name)]) for name in GRID}
-    data = protocol.collected(job.environment, round.seeds, **job.row.data)
-    agents = agents_of(axes | {"seed": data.seeds}, len(data.seeds))
-    network = Network(job.row.algorithms[0], data.obs_dim, data.action_count)
-    trained = engine(network, agents, data, protocol.USUAL["batch_size"], "cpu")
+    job = _job(trial.result)
+    agents = population(job.row.algorithms[0], protocol.collected(job.environment, round.seeds, **job.row.data), trial._asdict(), engine)
     velocity = protocol.conditions(job)["eval_velocity"]
 
     def measure(state: State):
-        return evaluate(network, agents, data, state, protocol.EVAL_EPISODES, velocity)
+        return agents.evaluated(state, velocity)
 
-    state = initial_state(network, agents)
-    moved = perturbed(state.params, agents.seeds, trial.perturbation)
+    state = agents.initial()
+    moved = perturbed(state.params, round.seeds, trial.perturbation)
     state = state._replace(params=moved, target_params=moved)
-    described = dict(trial=list(trial), dataset=data.digest, engine=engine.name) | _about(round)
+    described = dict(trial=list(trial), dataset=agents.data.digest, engine=agents.engine.name) | _about(round)
     counts = {"gradient_steps": round.gradient_steps, "eval_every": round.eval_every}
     with progress_bar(round.gradient_steps, True) as bar:
-        _, history, _ = segments(trained, state, measure, counts, bar, Checkpoint(checkpoint, described, CHECKPOINT_SECONDS))
+        _, history, _ = segments(agents.engine, state, measure, counts, bar, Checkpoint(checkpoint, described, CHECKPOINT_SECONDS))
     return environments.find(job.environment).score(history["return_"]).mean(0)
 
 

@@ -15,17 +15,16 @@ from typing import NamedTuple
 import numpy as np
 import xarray
 
-from hanq.algorithm import DQN, DQN_LN, HANQ, SSAQ, Algorithm, Network
+from hanq.algorithm import DQN, DQN_LN, HANQ, SSAQ, Algorithm
 from hanq.data import environments
 from hanq.data.foundations.arguments import shown
 from hanq.data.foundations.files import as_path, clear_locks, locked
 from hanq.data.foundations.records import load, provenance, save
-from hanq.engines.evaluation import evaluate
-from hanq.engines.population import initial_state
 from hanq.reproduction import protocol
 from hanq.reproduction.finished import check_same
+from hanq.reproduction.populations import population
 from hanq.training.run import GRID
-from hanq.training.train import ENGINES, agents_of
+from hanq.training.train import ENGINES
 
 NAME, ENVIRONMENT = "schedule", "Pendulum"
 START, KAPPA = 10**-1.5, 0.1  # HANQ's learning rate and kappa in Table 1
@@ -105,34 +104,29 @@ def _add(path, row, size, engine):
     save(new.assign_attrs(provenance() | _about(size) | about | {"engine": engine.name, "wall_seconds": seconds}), path)
 
 
-def _started(algorithm: Algorithm, target_rate, hyper_lr, seeds, engine):
-    """Return (trained engine, network, agents, data, initial state) of one agent for each seed."""
-    data = protocol.collected(ENVIRONMENT, seeds)
-    axes = dict(zip(GRID, ([START], [hyper_lr], [target_rate], [protocol.USUAL["discount"]], [0.0]), strict=True))
-    agents = agents_of({name: np.array(values) for name, values in axes.items()} | {"seed": data.seeds}, len(data.seeds))
-    network = Network(algorithm, data.obs_dim, data.action_count)
-    trained = engine(network, agents, data, protocol.USUAL["batch_size"], "cpu")
-    return trained, network, agents, data, initial_state(network, agents)
+def _agents(algorithm: Algorithm, target_rate, hyper_lr, seeds, engine):
+    settings = (START, hyper_lr, target_rate, protocol.USUAL["discount"], 0.0)
+    return population(algorithm, protocol.collected(ENVIRONMENT, seeds), dict(zip(GRID, settings, strict=True)), engine)
 
 
 def median_path(size: Size, engine) -> np.ndarray:
     """Return the median of HANQ's learning rates over agents at the beginning of each piece, (pieces,)."""
-    trained, *_, state = _started(HANQ, 1.0, KAPPA, size.path_seeds, engine)
-    found = []
+    agents = _agents(HANQ, 1.0, KAPPA, size.path_seeds, engine)
+    state, found = agents.initial(), []
     for _ in range(0, size.gradient_steps, PIECE):
         found.append(np.median(state.learning_rate))
-        state = trained.advance(state, PIECE)
+        state = agents.engine.advance(state, PIECE)
     return np.array(found)
 
 
 def _scores(row, schedule, size, engine):
     """Return the scores of agents that follow the schedule, (evaluations, seeds)."""
     algorithm, target_rate = ROWS[row]
-    trained, network, agents, data, state = _started(algorithm, target_rate, 0.0, size.seeds, engine)
-    found = []
+    agents = _agents(algorithm, target_rate, 0.0, size.seeds, engine)
+    state, found = agents.initial(), []
     for rate in schedule:
-        state = trained.advance(state._replace(learning_rate=np.full_like(state.learning_rate, rate)), PIECE)
+        state = agents.engine.advance(state._replace(learning_rate=np.full_like(state.learning_rate, rate)), PIECE)
         if state.gradient_step % size.eval_every == 0:
-            returns = evaluate(network, agents, data, state, protocol.EVAL_EPISODES, environments.PENDULUM_MAX_SPEED)["return_"]
+            returns = agents.evaluated(state, environments.PENDULUM_MAX_SPEED)["return_"]
             found.append(environments.find(ENVIRONMENT).score(returns))
     return np.array(found, np.float32)

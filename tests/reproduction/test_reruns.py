@@ -10,7 +10,7 @@ import xarray
 
 from hanq.__main__ import main
 from hanq.data.foundations import records
-from hanq.reproduction import paper, protocol, reruns
+from hanq.reproduction import paper, populations, protocol, reruns
 from hanq.training.run import GRID
 
 RESULTS = Path(__file__).parents[2] / "book" / "results"
@@ -54,7 +54,7 @@ def test_the_papers_rule_has_every_setting_that_the_search_tried(folder):
 
 
 def test_an_experiment_goes_on_where_it_was_stopped_to_the_same_scores(folder, monkeypatch):
-    measured, evaluate = [], reruns.evaluate
+    measured, evaluate = [], populations.evaluate
 
     def interrupted(*arguments):
         measured.append(1)
@@ -62,7 +62,7 @@ def test_an_experiment_goes_on_where_it_was_stopped_to_the_same_scores(folder, m
             raise KeyboardInterrupt
         return evaluate(*arguments)
 
-    monkeypatch.setattr(reruns, "evaluate", interrupted)
+    monkeypatch.setattr(populations, "evaluate", interrupted)
     with pytest.raises(KeyboardInterrupt):
         reruns.reproduce("perturbed", folder, quick=True)
     assert len(list(folder.glob("perturbed/*.checkpoint"))) == 1

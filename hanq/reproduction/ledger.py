@@ -36,8 +36,9 @@ def compare(folder: str | PathLike = "results") -> pandas.DataFrame:
 
     Its columns are `COLUMNS`, the name of the result for `paper.result`, the chosen value on each axis of the grid, whether
     normalisation comes before the ReLU (norm_first), and the core seconds that search and report took (core_seconds). If
-    there is no result yet, our numbers are NaN and texts are empty. A result that is smaller than the paper's says so in
-    `protocol` and has no `overlap`; a result with a single seed has a mean but no interval.
+    there is no result yet, our numbers are NaN and texts are empty. `protocol` says so if the search had a first round of fewer
+    steps. A result that is smaller than the paper's says so there too and has no `overlap`; a result with a single seed has a
+    mean but no interval.
 
     Raises FileNotFoundError if the folder does not exist, and ValueError if a file does not hold what its name says.
     """
@@ -79,10 +80,12 @@ def ours(path, row, score):
         raise ValueError(f"path={str(path)!r} holds {algorithm} ({', '.join(about)}): not what the paper's score is about")
     averaged = scores.average_over_training(curves.score)
     best = scores.best_of_grid(averaged)
-    seconds = curves.attrs["wall_seconds"] * curves.attrs["threads"]
+    seconds, short = curves.attrs["wall_seconds"] * curves.attrs["threads"], []
     if not seaquest:
         tuning = load(path.with_name(f"{path.stem}-tuning.nc"))
         seconds += tuning.attrs["wall_seconds"] * tuning.attrs["threads"]
+        first, last = (steps for _, steps, _ in json.loads(tuning.attrs["rounds"]).values())
+        short = [f"first round {first:,} steps"] if first < last else []
     mean, low, high = mean_and_interval(averaged.sel(best))
     smaller = smaller_than_the_paper(curves, row, seaquest)
     return {
@@ -90,7 +93,7 @@ def ours(path, row, score):
         "ours_low": low,
         "ours_high": high,
         "seeds": curves.sizes["seed"],
-        "protocol": ", ".join([curves.attrs["protocol"], *smaller]),
+        "protocol": ", ".join([curves.attrs["protocol"], *short, *smaller]),
         "file": f"{path.parent.name}/{path.name}",
         "overlap": "" if smaller else "yes" if low <= score.ci_high and high >= score.ci_low else "no",
         **best,

@@ -163,3 +163,10 @@ def test_what_is_said_of_the_predictions_is_what_was_found(study):
     more = scores.interval((auto - raw).sel(learning_rate=10**-1.5, method="nearest").astype(float))
     sentence = "Right: it scores 2.1 points less, with an interval from 10.7 less to 3.5 more."
     check(sentence, [round(float(more[one]), 1) for one in ("mean", "low", "high")] == [-2.1, -10.7, 3.5])
+
+
+def test_the_chapter_counts_its_own_predictions():
+    table = sentences.text("own-data").partition("| predicted | found | |---|---| ")[2].partition(" ### ")[0]
+    outcomes = [line.rpartition("|")[2].strip() for line in table.removesuffix(" |").split(" | | ")]
+    right = [outcome for outcome in outcomes if outcome.startswith(("Right: ", "Right on both"))]
+    check("Three of the nine were right without reservation", (len(right), len(outcomes)) == (3, 9))

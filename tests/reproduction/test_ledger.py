@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pandas
@@ -62,11 +63,16 @@ def test_our_number_is_the_files_mean_over_steps_and_seeds(results):
     curves = records.load(results / line.file)
     assert line.ours_mean == pytest.approx(float(curves.score.mean()), abs=1e-4)
     assert line.ours_low < line.ours_mean < line.ours_high
-    assert (line.seeds, line.protocol, line.overlap) == (3, "tuned, 3 of 30 seeds, 1,000 of 200,000 steps", "")
+    assert (line.seeds, line.protocol, line.overlap) == (3, "tuned, first round 200 steps, 3 of 30 seeds, 1,000 of 200,000 steps", "")
     assert line.learning_rate == curves.learning_rate.item()
     tuning = records.load(results / line.file.replace(".nc", "-tuning.nc"))
     took = [one.attrs["wall_seconds"] * one.attrs["threads"] for one in (curves, tuning)]
     assert line.core_seconds == pytest.approx(sum(took))
+
+
+def test_a_search_at_full_length_from_the_first_round_on_says_nothing_of_rounds():
+    table1 = ledger.compare(Path(__file__).parents[2] / "book" / "results").query("table == '1'")
+    assert len(table1) > 20 and set(table1.protocol) == {"tuned"}
 
 
 @pytest.mark.parametrize(("shift", "overlap"), [(0.0, "yes"), (-60.0, "no"), (60.0, "no")])

@@ -64,7 +64,7 @@ def high_on_acrobot():
 
 PRINTED = paper.number("1", "Pendulum", "HANQ", "hyper_lr=0.1")
 FACTS = {
-    "A detail that no table mentions moves HANQ's score by as much as one of its smaller parts": lambda: (
+    "A detail that no table mentions changes HANQ's score by as much as removing one of its less important parts": lambda: (
         10 < -gain("starts-" + STEMS["HANQ"], STEMS["HANQ"])[0] < 20 and gain(STEMS["HANQ"], row("2", "w/o metapredictor").result)[0] < 20
     ),
     "HANQ scores 100, as in the paper, and HANQ without LayerNorm, which is far from the paper's score with": lambda: (
@@ -143,7 +143,7 @@ FACTS = {
         [tuple(abs(round(value)) for value in one) for one in (change("network", "HANQ", "detached"), hyper("rate-last"), hyper("raw"))]
         == [(9, 14, 4), (7, 13, 2), (13, 20, 7)]
     ),
-    "Changing HANQ's inner details costs it up to 15 points": lambda: (
+    "With one exception, changing HANQ's inner details costs it at most 15 points": lambda: (
         -15.5 < min([change("network", "HANQ", "plain-norm")[0], *(hyper(form)[0] for form in HYPER if form != "raw-0.1")]) < -13
     ),
     "- One form of the hyper-step fails (Adam on the rate itself with $\\kappa = 0.1$); all the others that we tried lie": lambda: (

@@ -89,7 +89,7 @@ FACTS = {
     "The twelve chose the same pair as the five for none + ℓ2 too, which has not been searched at full length yet": lambda: (
         same_choice(row("4", "none + l2N", "hyper_lr=0").result) and not (FOLDER / "long" / "table4").exists()
     ),
-    "five such rows gain more than ten points from the long one": lambda: (
+    "in rows without a target network: five rows of these two kinds gain more than ten points from the long search": lambda: (
         [line.environment == "CartPole" or line.table == "2" or line.setting == "target_rate=1" for line, gained in moved() if gained > 10]
         == [True] * 5
     ),
@@ -115,7 +115,7 @@ FACTS = {
     "scored 63.6 in one training of the thirty seeds and 72.4 in another": lambda: (
         [round(short(row("2", "w/o bias")).mean(), 1), round(seeds("choice-table2-Pendulum-w-o-bias").mean().item(), 1)] == [63.6, 72.4]
     ),
-    "in seven rows of ten they share all but 6% or less of the variance between seeds": lambda: (
+    "in seven of the ten rows, at most 6% of the variance between seeds is not shared by the twins": lambda: (
         (len(shares()), sum(round(share, 2) <= 0.06 for share in shares().values())) == (10, 7)
     ),
     "HANQ's twins turn out to be among the closest": lambda: all(share < 0.07 for name, share in shares().items() if "-HANQ-" in name),

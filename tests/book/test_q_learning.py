@@ -22,6 +22,22 @@ def test_most_agents_stay_at_the_top_and_a_few_drop_to_the_bottom():
     assert (ended > 80).sum() > 15 and 2 <= (ended < 50).sum() <= 10
 
 
+def test_the_mean_falls_between_20_000_and_60_000_steps_and_so_do_all_who_fall():
+    """Means of five evaluations in a row, as in Figure 1."""
+    single = paper.result(BEST, RESULTS).score.squeeze().rolling(gradient_step=5).mean()
+    mean = single.mean("seed")
+    assert [round(mean.sel(gradient_step=step).item()) for step in (20_000, 60_000)] == [102, 78]
+    assert mean.sel(gradient_step=slice(60_000, None)).min() > 76 and mean.sel(gradient_step=slice(60_000, None)).max() < 85
+    fallen = 0
+    for curve in single.transpose("seed", ...):
+        if curve.max() > 80 and curve[-1] < 50:
+            fallen += 1
+            good = curve.gradient_step.values[curve.values > 80]
+            bad = curve.gradient_step.values[(curve.values < 50) & (curve.gradient_step.values > good[0])]
+            assert 20_000 < good[-1] < bad[0] < 50_000
+    assert fallen == 6
+
+
 def test_with_a_target_network_every_rate_that_gets_near_100_comes_down_and_without_one_none_gets_far():
     with_one, without = mean_score("fig3a-DQN"), mean_score("fig3b-DQN")
     high = [rate for rate in paper.LEARNING_RATES if with_one.sel(learning_rate=rate).max() > 80]

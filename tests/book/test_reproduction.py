@@ -112,7 +112,7 @@ FACTS = {
         == [("On Pendulum, HANQ is above all six DQNs", "holds"), ("Hypergradients do not let DQN match HANQ", "holds")]
     ),
     "our program stores, a vector as large as the network": lambda: "direction" in State.__annotations__,
-    "on Pendulum HANQ matches or outscores DQN, learns faster, and keeps what it has learned, and its score falls without its asymmetry": lambda: (
+    "learns faster, and keeps what it has learned, and its score falls without its asymmetry": lambda: (
         verdict(
             "On Pendulum, HANQ matches or outscores DQN",
             "HANQ learns faster than DQN",

@@ -110,6 +110,11 @@ VARIANTS = {  # on the selection seeds, 60,000 steps
         == [89.3, 68.3, 104.6, 31.0, 12.1, 53.0]
     ),
     "the scores are 14.7 and 16.7": lambda: [mean("32 compensated", where) for where in ("CartPole", "Pendulum")] == [14.7, 16.7],
+    "once both are taken away HANQ scores 60.6 there instead of 22.6, about as much as DQN, but then it is no longer good": lambda: (
+        [mean("30 centred, no bias"), mean("HANQ")] == [60.6, 22.6]
+        and variant("30 centred, no bias", "CartPole")[1] < mean("DQN") < variant("30 centred, no bias", "CartPole")[2]
+        and variant("30 centred, no bias", "Pendulum")[2] < variant("HANQ", "Pendulum")[1]
+    ),
     "Without both HANQ scores 60.6 instead of 22.6 over 60,000 steps, about what DQN scores": lambda: (
         variant("30 centred, no bias", "CartPole")[1] < mean("DQN") < variant("30 centred, no bias", "CartPole")[2]
     ),

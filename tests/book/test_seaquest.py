@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import sentences
 
-from hanq.reproduction import ledger, paper
+from hanq.reproduction import ledger, minatar, paper
+from hanq.training import scores
 
 RESULTS = Path(__file__).parents[2] / "book" / "results"
 NAMES = [name for name, _ in paper.SEAQUEST]
@@ -50,12 +51,62 @@ def test_hanqs_scale_sinks_below_the_discount(curves):
     assert curves["HANQ"].scale.squeeze()[-5:].max() < 0.99 == curves["HANQ"].discount.item()
 
 
-def test_of_minatars_seaquest_the_chapter_says_what_there_is():
-    there = {path.stem for path in (RESULTS / "minatar").glob("*.nc")}
-    rows = ("Seaquest-DQN", "Seaquest-DQN-LN")
-    expected = {"scale-Seaquest", *rows, *(f"{row}-tuning" for row in rows)}
-    sentence = "and two of the rows, DQN's and DQN-LN's, with ten seeds and 50,000 steps each. HANQ's is not there yet"
-    sentences.check("seaquest", sentence, lambda: there == expected)
-    for row in rows:
-        found = paper.result(f"minatar-{row}", RESULTS)
-        assert (found.sizes["seed"], found.attrs["gradient_steps"]) == (10, 50_000)
+SMALL = ("DQN", "DQN-LN", "HANQ", "HANQ-without-metapredictor")
+
+
+def small(row):
+    return paper.result(f"minatar-Seaquest-{row}", RESULTS).squeeze()
+
+
+def between(one, other, step=None):
+    """[mean, low, high] of one row of Seaquest in small minus another, averaged over training or at one step."""
+    if step is None:
+        found = scores.interval(
+            paper.seed_scores(f"minatar-Seaquest-{one}", RESULTS) - paper.seed_scores(f"minatar-Seaquest-{other}", RESULTS)
+        )
+    else:
+        found = scores.interval((small(one).score - small(other).score).sel(gradient_step=step))
+    return [found[part].item() for part in ("mean", "low", "high")]
+
+
+def told_apart(one, other, step=None):
+    _, low, high = between(one, other, step)
+    return low > 0 or high < 0
+
+
+FACTS = {
+    "for 50,000 gradient steps and with ten seeds": lambda: all(
+        (small(row).sizes["seed"], small(row).attrs["gradient_steps"]) == (10, 50_000) for row in SMALL
+    ),
+    "were searched over the same number of steps on three other seeds": lambda: (
+        (range(100, 103), 50_000, 5_000) == minatar.SEARCH and minatar.REPORT.seeds == range(10)
+    ),
+    "DQN scores 51 and HANQ 29": lambda: [round(small(row).score.mean().item()) for row in ("DQN", "HANQ")] == [51, 29],
+    "DQN with its target network scores 51.3, and HANQ 22.4 points less, seed by seed (12.1 to 36.4)": lambda: (
+        round(small("DQN").score.mean().item(), 1) == 51.3 and [round(part, 1) for part in between("DQN", "HANQ")] == [22.4, 12.1, 36.4]
+    ),
+    "At the first evaluation the two are level. Then DQN's return doubles while HANQ's stays where it is": lambda: (
+        not told_apart("DQN", "HANQ", 5_000)
+        and 1.8 < (small("DQN").return_.mean("seed")[1] / small("DQN").return_.mean("seed")[0]) < 2.2
+        and small("HANQ").return_.mean("seed").max() < 1.15 * small("HANQ").return_.mean("seed")[0]
+    ),
+    "at the last three evaluations the two can no longer be told apart": lambda: (
+        [step for step in small("DQN").gradient_step.values if not told_apart("DQN", "HANQ", step)][-3:] == [40_000, 45_000, 50_000]
+    ),
+    "which comes last in the paper, there is no clear difference, and none between HANQ and HANQ without its metapredictor": lambda: (
+        not told_apart("DQN-LN", "HANQ")
+        and not told_apart("HANQ-without-metapredictor", "HANQ")
+        and min(ledger.compare(RESULTS).query("table == '5'").itertuples(), key=lambda line: line.paper_mean).algorithm == "DQN-LN"
+    ),
+    "for on average the scale stays between 1 and 1.06": lambda: (
+        small("HANQ").scale.mean("seed").round(2).min() >= 1 and small("HANQ").scale.mean("seed").round(2).max() <= 1.06
+    ),
+    "DQN with its target network is clearly ahead of HANQ, and HANQ and DQN-LN cannot be told apart": lambda: (
+        told_apart("DQN", "HANQ") and not told_apart("DQN-LN", "HANQ")
+    ),
+}
+
+
+@pytest.mark.parametrize("sentence", FACTS)
+def test_a_sentence_on_seaquest_in_small_is_what_the_result_files_say(sentence):
+    sentences.check("seaquest", sentence, FACTS[sentence])

@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from sentences import check, result
+from sentences import check, gain, hanq, result, row
 
 from hanq.reproduction import variations
 from hanq.training import scores
@@ -110,6 +110,13 @@ VARIANTS = {  # on the selection seeds, 60,000 steps
         == [89.3, 68.3, 104.6, 31.0, 12.1, 53.0]
     ),
     "the scores are 14.7 and 16.7": lambda: [mean("32 compensated", where) for where in ("CartPole", "Pendulum")] == [14.7, 16.7],
+    "and there it loses 15.8 points over 200,000 steps, and about as much over 60,000 at the same κ": lambda: (
+        round(gain(hanq().result, row("2", "w/o metapredictor").result)[0], 1) == 15.8
+        and result("kappa-wo-metapredictor").hyper_lr.item() == result(hanq().result).hyper_lr.item()
+        and 14
+        < (result(hanq().result).score.sel(gradient_step=slice(0, 60_000)).mean() - result("kappa-wo-metapredictor").score.mean())
+        < 18
+    ),
     "once both are taken away HANQ scores 60.6 there instead of 22.6, about as much as DQN, but then it is no longer good": lambda: (
         [mean("30 centred, no bias"), mean("HANQ")] == [60.6, 22.6]
         and variant("30 centred, no bias", "CartPole")[1] < mean("DQN") < variant("30 centred, no bias", "CartPole")[2]

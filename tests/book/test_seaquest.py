@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sentences
 
@@ -98,8 +99,17 @@ FACTS = {
         and not told_apart("HANQ-without-metapredictor", "HANQ")
         and min(ledger.compare(RESULTS).query("table == '5'").itertuples(), key=lambda line: line.paper_mean).algorithm == "DQN-LN"
     ),
-    "for on average the scale stays between 1 and 1.06": lambda: (
-        small("HANQ").scale.mean("seed").round(2).min() >= 1 and small("HANQ").scale.mean("seed").round(2).max() <= 1.06
+    "the mean scale stays between 1 and 1.06, but 1.06 already means a discount of 0.93, a horizon of some 15 steps": lambda: (
+        small("HANQ").scale.mean("seed").round(2).min() >= 1
+        and round(small("HANQ").scale.mean("seed").max().item(), 2) == 1.06
+        and round(0.99 / 1.06, 2) == 0.93
+        and round(1 / (1 - 0.99 / 1.06)) == 15
+    ),
+    "three search seeds gave HANQ one that is thirty times smaller than DQN-LN's": lambda: (
+        29 < small("DQN-LN").learning_rate.item() / small("HANQ").learning_rate.item() < 33
+    ),
+    "Learning rates ($10^{-2.5}$, $10^{-3}$, $10^{-3.5}$, and beyond where the best was at an end), and DQN's target rate": lambda: (
+        np.log10(minatar.LEARNING_RATES).tolist() == [-2.5, -3, -3.5]
     ),
     "DQN with its target network is clearly ahead of HANQ, and HANQ and DQN-LN cannot be told apart": lambda: (
         told_apart("DQN", "HANQ") and not told_apart("DQN-LN", "HANQ")

@@ -120,3 +120,8 @@ FACTS = {
 @pytest.mark.parametrize("sentence", FACTS)
 def test_a_sentence_on_seaquest_in_small_is_what_the_result_files_say(sentence):
     sentences.check("seaquest", sentence, FACTS[sentence])
+
+
+def test_what_the_introduction_says_of_it():
+    sentence = "DQN with its target network is ahead of HANQ over the first 50,000 steps"
+    sentences.check("intro", sentence, lambda: between("DQN", "HANQ")[1] > 0)

@@ -187,7 +187,7 @@ FACTS = {
         [int((result(one.result).score.sel(gradient_step=200_000) < 50).sum()) for one in (hanq(), row("1", "DQN", TARGET))] == [1, 6]
     ),
     "no HANQ agent averages less than 50": lambda: pair()[1].min() > 50,
-    "One comes close: it swings between 14 and 92 all through training and averages 56": lambda: (
+    "One comes close: it is poor throughout, with evaluations, of ten episodes each, between 14 and 92, and averages 56": lambda: (
         (round(pair()[1].min().item()), worst().min().round(), worst().max().round()) == (56, 14, 92)
         and worst()[:10].max() > 80 < worst()[-20:].max()
         and worst()[-20:].min() < 30
@@ -237,7 +237,7 @@ FACTS = {
     "scores about eleven points less, which is unexplained as well": lambda: (
         -12 < acrobot("DQN-l2N", "target_rate=1").ours_mean - acrobot("DQN-l2N", "target_rate=1").paper_mean < -10
     ),
-    "With the typical seed the two are level": lambda: abs(pair()[0].median() - pair()[1].median()) < 4,
+    "With the typical seed it is ahead by only a few points": lambda: 1 < pair()[1].median() - pair()[0].median() < 4,
     "DQN also catches up, or nearly, with a smaller discount [tuned by hand](ablations.ipynb)": lambda: (
         rows("9").ours_mean.max() > hanq().ours_low
     ),

@@ -46,7 +46,7 @@ FACTS = {
     "DQN scores below 50 on Pendulum with 6 of 30 seeds and HANQ with none": lambda: (
         ((seeds(dqn().result) < 50).sum(), (seeds(hanq().result) < 50).sum()) == (6, 0)
     ),
-    "with the typical seed the two are level": lambda: abs((seeds(hanq().result) - seeds(dqn().result)).median()) < 4,
+    "with the typical seed HANQ is a few points ahead": lambda: 1 < (seeds(hanq().result) - seeds(dqn().result)).median() < 4,
     "Stopped after 20,000 steps, DQN is as good as HANQ": lambda: (
         result(dqn().result).score.sel(gradient_step=20_000).mean() > result(hanq().result).score.sel(gradient_step=20_000).mean()
     ),

@@ -123,7 +123,7 @@ FACTS = {
         and [counted(*one, "Acrobot")[1] for one in (("HANQ", HYPER), ("DQN", TARGET), ("DQN-LN", NO_TARGET), ("DQN-LN", TARGET))]
         == [5, 0, 0, 0]
     ),
-    "its choice costs HANQ 12 points on Pendulum, 6 on Acrobot and 4 on CartPole; a blind choice costs 19, 29 and 11.": lambda: (
+    "6 on Acrobot (where most logs never show the goal, so that this may be luck) and 4 on CartPole; a blind choice": lambda: (
         [[round(regrets(place)[which][one]) for place in PLACES] for which, one in (("regret", "possible_fqe"), ("random_regret", "fqe"))]
         == [[12, 6, 4], [19, 29, 11]]
     ),

@@ -67,7 +67,10 @@ def test_fitted_q_evaluation_beats_a_blind_choice_in_six_rows_and_is_worse_in_no
     sentence = "Fitted Q evaluation does so in six, for all three algorithms on Acrobot and on CartPole, and is clearly worse in none."
     check(sentence, better(study, "fqe") == {case for case in CASES if case[0] != "Pendulum"} and not worse(study, "fqe"))
     assert max(len(better(study, one)) for one in SHOWN if "fqe" not in one) < 6
-    check("It was good in this valley, and in six of nine cases elsewhere;", len(better(study, "fqe")) == 6)
+    check(
+        "It was good in this valley, and in six of nine cases elsewhere, though three of these are on Acrobot",
+        len(better(study, "fqe")) == 6,
+    )
     check("On Pendulum FQE's choices are no better than blind ones.", not {case for case in better(study, "fqe") if case[0] == "Pendulum"})
     found = offline_choice.result(sentences.FOLDER)
     fqe = found.fqe.isel(job=np.flatnonzero(found.environment.values == "Pendulum"))

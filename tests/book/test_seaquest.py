@@ -111,7 +111,7 @@ FACTS = {
         and scores.text(*(one.item() for one in alone("DQN-no-target-network"))) == "33.5 (27.7 to 39.1)"
     ),
     "and not to be told apart from HANQ or DQN-LN": lambda: not any(told_apart("DQN-no-target-network", row) for row in ("HANQ", "DQN-LN")),
-    "So of the ways to do without a target network none that we tried is worth more here than a small learning rate": lambda: all(
+    "So of the ways to do without a target network none that we tried is clearly worth more here than a small learning rate": lambda: all(
         between("DQN-no-target-network", row)[2] > 0 for row in SMALL[1:]
     ),
     "the mean scale stays between 1 and 1.06, but 1.06 already means a discount of 0.93, a horizon of some 15 steps": lambda: (

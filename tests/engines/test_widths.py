@@ -23,8 +23,10 @@ def without_avx_512(*arguments):
     return done.stdout
 
 
-def test_a_vector_is_half_as_wide():
-    assert without_avx_512("-c", "from hanq.engines.fused.vector import WIDTH; print(WIDTH)").strip() == "8"
+def test_code_has_no_avx_512_and_vectors_are_half_as_wide():
+    code = "from hanq.engines.fused.vector import WIDTH, cpu_target as target; print(WIDTH, target.target_context.codegen().magic_tuple())"
+    printed = without_avx_512("-c", code)
+    assert printed.startswith("8 (") and "haswell" in printed and "avx512" not in printed
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="runs code for x86 processors")

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -90,19 +89,7 @@ def test_the_scale_is_measured_once_and_stated(tmp_path, monkeypatch, capsys):
     assert "gradient_steps=6 where gradient_steps=9 is asked for" in capsys.readouterr().err
 
 
-def test_a_game_without_a_scale_is_refused_before_anything_is_trained(tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(games.GAMES, BREAKOUT, replace(games.GAMES[BREAKOUT], low_return=nan, high_return=nan))
-    with pytest.raises(SystemExit):
-        main(["reproduce", "minatar", "--env", BREAKOUT, "--out", str(tmp_path)])
-    assert "has no scale of scores: python -m hanq reproduce minatar-scale --env MinAtar/Breakout-v1" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
-
-
 @pytest.mark.parametrize("name", games.GAMES)
 def test_scores_are_on_the_scale_of_the_committed_file(name):
-    game, path = games.GAMES[name], RESULTS / "minatar" / f"scale-{minatar.short(name)}.nc"
-    if path.exists():
-        stated = load(path).attrs
-        assert (game.low_return, game.high_return) == (round(stated["chance"], 2), round(stated["best"], 2))
-    else:
-        assert np.isnan(game.low_return)
+    game, stated = games.GAMES[name], load(RESULTS / "minatar" / f"scale-{minatar.short(name)}.nc").attrs
+    assert (game.low_return, game.high_return) == (round(stated["chance"], 2), round(stated["best"], 2))

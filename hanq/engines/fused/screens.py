@@ -17,13 +17,13 @@ from numba.extending import intrinsic
 from hanq.data.foundations.compiling import part
 from hanq.engines.fused.dense import transpose
 from hanq.engines.fused.kernels import FAST
-from hanq.engines.fused.vector import LANES, add_multiples, at_least, fills, gate, loads, store, store_each
+from hanq.engines.fused.vector import LANES, add_multiples, at_least, element, fills, gate, loaded, reads, store, store_each
 
 KERNEL = 3  # the side of a filter
 TILE = 4  # rows of a product that stay in registers
 FOUR = (0,) * TILE
-load, _ = loads(LANES)  # whatever the processor: a position's filters are one vector
-at, filled, zeros = fills(LANES)
+load, at = reads(loaded, LANES), reads(element, LANES)  # whatever the processor: a position's filters are one vector
+filled, zeros = fills(LANES)
 
 
 @intrinsic

@@ -114,43 +114,24 @@ _operator(operator.sub, "fsub")
 _operator(operator.mul, "fmul")
 
 
-def loads(lanes):
-    """Return `load` and `load_each` for vectors of a given number of lanes."""
+def reads(read, lanes):
+    """Return the function that makes a vector of a given number of lanes from array[row, column] on, unchecked.
+
+    read: `loaded` for consecutive numbers, `element` for the same number in every lane.
+    """
 
     @intrinsic
-    def load(typing, array, row, column):
-        """array[row, column : column + lanes], unchecked."""
-
+    def vector_at(typing, array, row, column):
         def lower(context, builder, signature, place):
-            return loaded(context, builder, array, place, lanes)
+            return read(context, builder, array, place, lanes)
 
         return Vector(array.dtype, lanes)(array, types.intp, types.intp), lower
 
-    @intrinsic
-    def load_each(typing, array, row, column, like):
-        """(load(array, row, column), load(array, row + 1, column), ...), one for each of `like`."""
-        result = types.UniTuple(Vector(array.dtype, lanes), len(like))
-
-        def lower(context, builder, signature, values):
-            places = [further_down(builder, values[:3], k) for k in range(len(like))]
-            return context.make_tuple(builder, result, [loaded(context, builder, array, place, lanes) for place in places])
-
-        return result(array, types.intp, types.intp, like), lower
-
-    return load, load_each
+    return vector_at
 
 
 def fills(lanes):
-    """Return `at`, `filled` and `zeros` for vectors of a given number of lanes."""
-
-    @intrinsic
-    def at(typing, array, row, column):
-        """array[row, column] in every lane, unchecked."""
-
-        def lower(context, builder, signature, place):
-            return element(context, builder, array, place, lanes)
-
-        return Vector(array.dtype, lanes)(array, types.intp, types.intp), lower
+    """Return `filled` and `zeros` for vectors of a given number of lanes."""
 
     @intrinsic
     def filled(typing, array, value):
@@ -172,11 +153,23 @@ def fills(lanes):
 
         return result(array, like), lower
 
-    return at, filled, zeros
+    return filled, zeros
 
 
-load, load_each = loads(WIDTH)
-at, filled, zeros = fills(WIDTH)
+load, at = reads(loaded, WIDTH), reads(element, WIDTH)
+filled, zeros = fills(WIDTH)
+
+
+@intrinsic
+def load_each(typing, array, row, column, like):
+    """(load(array, row, column), load(array, row + 1, column), ...), one for each of `like`."""
+    result = types.UniTuple(Vector(array.dtype, WIDTH), len(like))
+
+    def lower(context, builder, signature, values):
+        places = [further_down(builder, values[:3], k) for k in range(len(like))]
+        return context.make_tuple(builder, result, [loaded(context, builder, array, place, WIDTH) for place in places])
+
+    return result(array, types.intp, types.intp, like), lower
 
 
 @intrinsic

@@ -12,6 +12,7 @@ from hanq.reference import BETA_1, BETA_2, EPSILON
 
 FORMS = CHOICES["rate_form"]
 LOG, SQUARE = FORMS.index("log"), FORMS.index("square")
+TINY = 1e-35  # far below what changes any weight, and still above the subnormal numbers of float32, which begin at 1.2e-38
 
 
 class Hyper(NamedTuple):
@@ -67,17 +68,23 @@ def hyper_step(hyper, moving, hyper_lr, slope, count):
         moving[0] -= hyper_lr * number_direction(moving, slope, hyper.beta_2, count)
 
 
+@part(**EXACT)
+def unless_tiny(x, tiny):
+    """Return x, or 0 if it is tiny. What decays without end would become subnormal otherwise, and each step much slower."""
+    return tiny - tiny if abs(x) < tiny else x  # a 0 of their type; NaN stays NaN
+
+
 @part(**FAST)
 def adam(params, gradient, first, second, direction, learning_rate, weight_decay, count):
     """Take Adam's step, Eq. (6). Every array is (rows * features,)."""
     number = params.dtype.type
-    beta_1, beta_2, epsilon = number(BETA_1), number(BETA_2), number(EPSILON)
+    beta_1, beta_2, epsilon, tiny = number(BETA_1), number(BETA_2), number(EPSILON), number(TINY)
     rest_1, rest_2 = number(1 - BETA_1), number(1 - BETA_2)
     unbias_1, unbias_2 = number(1 / (1 - BETA_1**count)), number(1 / (1 - BETA_2**count))
     for i in range(len(params)):
         penalised = gradient[i] + weight_decay * params[i]
-        first[i] = beta_1 * first[i] + rest_1 * penalised
-        second[i] = beta_2 * second[i] + rest_2 * penalised * penalised
+        first[i] = unless_tiny(beta_1 * first[i] + rest_1 * penalised, tiny)
+        second[i] = unless_tiny(beta_2 * second[i] + rest_2 * penalised * penalised, tiny)
         direction[i] = first[i] * unbias_1 / (sqrt(second[i] * unbias_2) + epsilon)
         params[i] -= learning_rate * direction[i]
 
@@ -89,8 +96,9 @@ def follow(target_params, target_rest, params, target_rate):
         for i in range(len(params)):
             target_params[i], target_rest[i] = params[i], 0
         return
+    tiny = params.dtype.type(TINY)
     for i in range(len(params)):
-        change = target_rate * (params[i] - target_params[i] - target_rest[i]) + target_rest[i]
+        change = unless_tiny(target_rate * (params[i] - target_params[i] - target_rest[i]) + target_rest[i], tiny)
         followed = target_params[i] + change
         target_rest[i] = change - (followed - target_params[i])
         target_params[i] = followed

@@ -6,6 +6,12 @@ import { fillIntegers, MINIBATCH } from "./generator.js";
 import { Kernel } from "./kernel.js";
 
 const BETA_1 = 0.9, BETA_2 = 0.999, EPSILON = 1e-8; // Adam's defaults, for weights and learning rate alike
+const TINY = 1e-35; // far below what changes any weight, and still above the subnormal numbers of single precision
+
+/** x, or 0 if it is tiny: what decays without end would become subnormal otherwise, and each step slower. NaN stays NaN. */
+function unlessTiny(x) {
+  return Math.abs(x) < TINY ? 0 : x;
+}
 
 function inner(a, b) {
   let sum = 0;
@@ -64,8 +70,8 @@ export class Learner {
     const unbias1 = 1 / (1 - BETA_1 ** this.gradientStep), unbias2 = 1 / (1 - BETA_2 ** this.gradientStep);
     for (let i = 0; i < params.length; i++) {
       const slope = gradient[i];
-      firstMoment[i] = BETA_1 * firstMoment[i] + (1 - BETA_1) * slope;
-      secondMoment[i] = BETA_2 * secondMoment[i] + (1 - BETA_2) * slope * slope;
+      firstMoment[i] = unlessTiny(BETA_1 * firstMoment[i] + (1 - BETA_1) * slope);
+      secondMoment[i] = unlessTiny(BETA_2 * secondMoment[i] + (1 - BETA_2) * slope * slope);
       direction[i] = (firstMoment[i] * unbias1) / (Math.sqrt(secondMoment[i] * unbias2) + EPSILON);
       params[i] -= learningRate * direction[i];
     }
@@ -75,7 +81,7 @@ export class Learner {
   follow() {
     const { params, targetParams, targetRest, targetRate } = this;
     for (let i = 0; i < params.length; i++) {
-      const change = Math.fround(targetRate * (params[i] - targetParams[i] - targetRest[i]) + targetRest[i]);
+      const change = Math.fround(unlessTiny(targetRate * (params[i] - targetParams[i] - targetRest[i]) + targetRest[i]));
       const before = targetParams[i];
       targetParams[i] = before + change;
       targetRest[i] = change - (targetParams[i] - before);

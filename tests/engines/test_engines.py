@@ -51,8 +51,8 @@ def assert_engines_agree(algorithm, environment, batch_size):
     """Parameters after 1, 10 and 200 steps, and single steps from the reference's own states.
 
     A distance is the root mean square over an agent's parameters, in units of how far they moved.
-    Up to 10 steps it is rounding, below 1e-4 for each agent. After 200 it is below 1e-2 for most
-    and 0.1 for each whose learning rate stayed within tenfold of its start: where a ReLU or an
+    Up to 10 steps it is rounding, below 1e-4 for each agent. After 200 it is below 1e-3 for most
+    (1e-2 with two hidden layers) and 0.1 for each whose learning rate stayed within tenfold of its start: where a ReLU or an
     argmax turns on the last bit, or a rate grows to about 1, rounding grows in the reference as here.
     """
     data, agents = collected(environment), agents_of_the_paper()
@@ -68,7 +68,7 @@ def assert_engines_agree(algorithm, environment, batch_size):
         if end <= 10:
             assert (distance < 1e-4).all()
     tame = distance[state_of_theirs.learning_rate <= 1e-2]
-    assert len(tame) >= 4 and np.median(tame) < 1e-2 and tame.max() < 0.1
+    assert len(tame) >= 4 and np.median(tame) < (1e-3 if algorithm.hidden_layers == 1 else 1e-2) and tame.max() < 0.1
 
 
 @pytest.mark.parametrize("environment", ["Pendulum", "Acrobot", "CartPole"])

@@ -25,23 +25,25 @@ def subnormal(array):
     return (array != 0) & (np.abs(array) < LEAST)
 
 
-def test_the_fused_engines_state_holds_zeros_and_nothing_subnormal():
-    data = hanq.collect("Pendulum", [100], size=10_000)
+def one_dqn(learning_rate, hyper_lr, target_rate):
+    """The fused engine of a DQN on Pendulum, and the state that it starts from."""
+    data, one = hanq.collect("Pendulum", [100], size=10_000), np.ones(1)
     network = Network(hanq.DQN, data.obs_dim, data.action_count)
-    agents = Agents(np.arange(1), np.zeros(1, int), *(np.full(1, DYING[name]) for name in DYING), np.full(1, 0.99), np.zeros(1))
-    state = FusedEngine(network, agents, data, 128).advance(initial_state(network, agents), STEPS)
+    agents = Agents(np.arange(1), np.zeros(1, int), learning_rate * one, hyper_lr * one, target_rate * one, 0.99 * one, 0 * one)
+    return FusedEngine(network, agents, data, 128), initial_state(network, agents)
+
+
+def test_the_fused_engines_state_holds_zeros_and_nothing_subnormal():
+    engine, start = one_dqn(**DYING)
+    state = engine.advance(start, STEPS)
     assert (state.first_moment == 0).mean() > 0.5 and (state.second_moment > 0).mean() > 0.5
     assert not any(subnormal(array).any() for array in state[1:7])
 
 
 def test_rest_of_a_target_network_that_has_arrived_becomes_zero():
     """It is a hundredth smaller after each step."""
-    data = hanq.collect("Pendulum", [100], size=200)
-    network = Network(hanq.DQN, data.obs_dim, data.action_count)
-    agents = Agents(np.arange(1), np.zeros(1, int), np.zeros(1), np.zeros(1), np.full(1, 1e-2), np.full(1, 0.99), np.zeros(1))
-    start = initial_state(network, agents)
-    rest = np.full_like(start.params, 1e-34)
-    state = FusedEngine(network, agents, data, 128).advance(start._replace(target_rest=rest), 1_000)
+    engine, start = one_dqn(learning_rate=0, hyper_lr=0, target_rate=1e-2)
+    state = engine.advance(start._replace(target_rest=np.full_like(start.params, 1e-34)), 1_000)
     assert np.array_equal(state.target_params, start.params) and not state.target_rest.any()
 
 

@@ -115,8 +115,7 @@ def jobs(name, environment=None):
             for score in columns.itertuples(index=False, name=None)
         ]
     elif name == minatar.NAME:
-        searched = Protocol(minatar.REPORT, minatar.SEARCH, minatar.SEARCH)
-        found = [Job(f"{name}-{label}", game, row, searched) for label, game, row in minatar.jobs()]
+        found = [Job(f"{name}-{label}", game, row, Protocol(*rounds)) for label, game, row, rounds in minatar.jobs()]
     elif name in EXPERIMENTS:
         protocol = ALL if name in paper.FIGURES else PROTOCOLS.get(name, SHORT)
         rows = (paper.FIGURES | variations.VARIATIONS)[name]

@@ -11,15 +11,16 @@ import hanq
 from hanq.__main__ import main
 from hanq.data import minatar as games
 from hanq.data.foundations.records import load
-from hanq.reproduction import minatar, protocol
+from hanq.reproduction import minatar, paper, protocol
 from hanq.reproduction.tuning import Round
+from hanq.training.run import GRID
 
 RESULTS = Path(hanq.__file__).parents[1] / "book" / "results"
 BREAKOUT = "MinAtar/Breakout-v1"
 
 
 def test_every_game_has_every_row_of_table_5_in_small():
-    jobs = protocol.jobs("minatar")
+    jobs = [job for job in protocol.jobs("minatar") if job.protocol.first]
     assert {job.environment for job in jobs} == set(games.GAMES) and len(jobs) == len(games.GAMES) * len(minatar.ROWS) == 30
     assert {len(job.protocol.report.seeds) for job in jobs} == {10}
     for job in jobs:
@@ -28,6 +29,16 @@ def test_every_game_has_every_row_of_table_5_in_small():
         assert job.protocol.report.gradient_steps == job.protocol.first.gradient_steps == 50_000
     labels = [job.name.split("-", 2)[2] for job in jobs if job.environment == BREAKOUT]
     assert labels == list(minatar.ROWS)
+
+
+@pytest.mark.parametrize("job", [job for job in protocol.jobs("minatar") if not job.protocol.first], ids=lambda job: job.name)
+def test_the_longer_runs_have_the_settings_that_the_search_chose_over_50_000_steps(job):
+    chosen = paper.result(job.name.removesuffix("-longer"), RESULTS)
+    assert job.environment == chosen.attrs["environment"] == "MinAtar/Seaquest-v1" and job.protocol.report.gradient_steps == 200_000
+    assert job.protocol.report.seeds == minatar.REPORT.seeds
+    assert {axis: job.row.settings.get(axis, protocol.USUAL.get(axis)) for axis in GRID} == pytest.approx(
+        {axis: chosen[axis].item() for axis in GRID}
+    )
 
 
 def test_chance_is_the_mean_return_of_complete_games():

@@ -76,6 +76,8 @@ def collect(
             return ScreenDataset._made(columns, seeds, simulator.name, simulator.actions, simulator.screen, provenance)
         return Dataset._made(columns, seeds, environment, simulator.actions, simulator.labels, provenance)
 
+    if folder is not None:
+        files.clear_locks(files.as_path("folder", folder))
     hidden = bool(os.environ.get("TQDM_DISABLE"))  # the notebook's bar does not ask
     with tqdm(total=arrays["actions"].size, unit="step", delay=PROGRESS_DELAY, disable=hidden) as bar:
         for i, seed in enumerate(seeds.tolist()):
@@ -103,8 +105,6 @@ def _file(folder, environment, name, seed, size):
     if not isinstance(environment, str):
         raise ValueError(f"folder={shown(folder)} needs an environment given by name, not {shown(environment)}: leave it out")
     path = files.as_path("folder", folder) / f"{re.sub(r'[^0-9A-Za-z-]+', '-', name)}-{seed}-{size}.nc"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.clear_locks(path.parent)
     return path
 
 

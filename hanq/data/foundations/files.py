@@ -17,16 +17,28 @@ except ImportError:  # Windows
 
 HELD = BlockingIOError if fcntl else PermissionError  # what the system raises where another has a lock
 POLL_SECONDS, SILENT_SECONDS = 0.01, 3.0
+PATIENCE_SECONDS = 0.2  # before a lock counts as another run's: a run that clears locks away holds each for a moment
+OURS = (".nc.lock", ".checkpoint.lock", ".partial.lock")  # the endings of the lock files that `clear_locks` may remove
 
 
 def as_path(name, value):
     """Convert an argument to a Path and expand `~`. Raises TypeError or ValueError, naming the argument, if that fails."""
+    if value in ("", b"") or (isinstance(value, str) and "\0" in value):
+        raise ValueError(f"{name}={value!r} is no path: use a str of at least one character, none of them 0, or a pathlib.Path")
     try:
         return Path(value).expanduser()
     except TypeError as error:
         raise TypeError(f"{name}={value!r} is not a path: use a str or a pathlib.Path") from error
     except RuntimeError as error:
         raise ValueError(f"{name}={value!r} names a home folder that is not known: write the path in full") from error
+
+
+def as_file(name, value):
+    """Convert an argument to the Path of a file. Raises what `as_path` does, and ValueError for "." or "..", which name none."""
+    path = as_path(name, value)
+    if path.name in ("", ".."):
+        raise ValueError(f"{name}={str(path)!r} names no file: add the name of one")
+    return path
 
 
 @contextmanager
@@ -36,7 +48,7 @@ def atomic(path):
     Writers to the same folder wait for each other. Any temporary file of this path found on entry was therefore left by
     a writer that was killed, and is removed.
     """
-    path = as_path("path", path)
+    path = as_file("path", path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Locking the folder itself leaves no lock file behind if the writer is killed. Windows cannot lock folders.
     with _held(path.parent if fcntl else path.with_name(f"{path.name}.partial.lock")) as alone:
@@ -65,7 +77,7 @@ def locked(name, path, wait=False):
     if path is None:
         yield None
         return
-    path = as_path(name, path)
+    path = as_file(name, path)
     refusal = f"{name}={str(path)!r} is in use by another run: wait until it ends, or use another path"
     with _held(path.with_name(f"{path.name}.lock"), None if wait else refusal) as alone:
         if not alone:
@@ -74,20 +86,23 @@ def locked(name, path, wait=False):
 
 
 def clear_locks(folder):
-    """Remove lock files that killed runs left in a folder; locks that are held stay."""
+    """Remove lock files that killed runs left in a folder. Locks that are held stay, and so do files that are not empty or not ours."""
     for lock in sorted(folder.glob("*.lock")):
-        with suppress(ValueError, OSError), _held(lock, "held"):
-            pass
+        with suppress(ValueError, OSError):
+            if lock.name.endswith(OURS) and lock.stat().st_size == 0:
+                with _held(lock, "held", patience=0):
+                    pass
 
 
 @contextmanager
-def _held(lock, refusal=None):
+def _held(lock, refusal=None, patience=PATIENCE_SECONDS):
     """Hold a lock on a folder, or on a lock file, which is removed afterwards. Yields False if the file system has no locks.
 
-    If another process holds the lock, raises ValueError with the message `refusal`, or waits if there is none.
+    If another process holds the lock for longer than `patience`, raises ValueError with the message `refusal`, or waits if there is
+    none.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, alone = _acquire(lock, refusal)
+    descriptor, alone = _acquire(lock, refusal, patience)
     try:
         yield alone
     finally:
@@ -104,7 +119,7 @@ def _remove(lock):
             lock.unlink()
 
 
-def _acquire(lock, refusal):
+def _acquire(lock, refusal, patience):
     """Open a folder or lock file and lock it. Returns its descriptor and whether the file system supports locks."""
     start, told = time.monotonic(), False
     while True:
@@ -116,7 +131,7 @@ def _acquire(lock, refusal):
                 msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except HELD:
             os.close(descriptor)
-            if refusal is not None:
+            if refusal is not None and time.monotonic() - start >= patience:
                 raise ValueError(refusal) from None
             if not told and time.monotonic() - start > SILENT_SECONDS:
                 told = True

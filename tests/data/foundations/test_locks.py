@@ -22,12 +22,36 @@ SMALL = dict(learning_rate=1e-2, gradient_steps=4, eval_every=2, eval_episodes=1
 
 
 def test_lock_files_of_killed_runs_go_and_held_ones_stay(tmp_path, hold):
-    process = hold(tmp_path / "killed")
+    process = hold(tmp_path / "killed.nc")
     process.kill()
     process.wait()
-    hold(tmp_path / "held")
+    hold(tmp_path / "held.nc")
+    assert len(names(tmp_path)) == 2
     files.clear_locks(tmp_path)
-    assert names(tmp_path) == ["held.lock"]
+    assert names(tmp_path) == ["held.nc.lock"]
+
+
+def test_lock_files_of_other_programs_stay(tmp_path):
+    for name, text in {"uv.lock": "version = 1", "poetry.lock": "", "notes.nc.lock": "mine"}.items():
+        (tmp_path / name).write_text(text)
+    hanq.collect("Pendulum", [0], size=20, folder=tmp_path)
+    assert names(tmp_path) == ["Pendulum-0-20.nc", "notes.nc.lock", "poetry.lock", "uv.lock"]
+
+
+def test_a_run_that_clears_locks_away_makes_no_other_believe_that_its_file_is_in_use(tmp_path):
+    stop = threading.Event()
+
+    def sweep():
+        while not stop.is_set():
+            files.clear_locks(tmp_path)
+
+    thread = threading.Thread(target=sweep)
+    thread.start()
+    for _ in range(300):
+        with files.locked("checkpoint", tmp_path / "mine.checkpoint"):
+            pass
+    stop.set()
+    thread.join()
 
 
 HOLDER = """

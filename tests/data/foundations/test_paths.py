@@ -71,3 +71,20 @@ def test_what_is_no_path_is_refused_by_name(value, error):
         hanq.train(DQN, small_pendulum(), checkpoint=value, **SMALL)
     with pytest.raises(error, match="path="):
         small_pendulum().save(value)
+
+
+@pytest.mark.parametrize("bad", ["", "\0", ".", ".."])
+def test_what_names_no_file_is_refused_by_name(bad, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="^path='.*' (is no path|names no file): "):
+        small_pendulum().save(bad)
+    with pytest.raises(ValueError, match="^checkpoint='.*' (is no path|names no file): "):
+        hanq.train(DQN, small_pendulum(), checkpoint=bad, **SMALL)
+    assert names(tmp_path) == []
+
+
+def test_an_empty_folder_is_not_the_present_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="^folder='' is no path: "):
+        hanq.collect("Pendulum", [0], size=20, folder="")
+    assert names(tmp_path) == []

@@ -1,6 +1,7 @@
 """Estimates the value of a run's policies from held-out data, for choosing without a simulator: see `Run.estimate`."""
 
-from typing import NamedTuple
+import json
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from hanq.engines import fused, torch_engine
 from hanq.engines.population import initial_state
 from hanq.training import averages, rewards
 from hanq.training.segments import compiling, progress_bar
+from hanq.training.standardising import standardised
 
 ESTIMATES = ("fqe", "wis", "own_q", "bellman_error", "drift", "scale")  # each with an interval
 EVALUATOR = DQN_LN  # the network of fitted Q evaluation, whatever the agents are
@@ -33,10 +35,16 @@ class Agents(NamedTuple):
 
 
 def estimate(
-    network: Network, parameters: xarray.DataArray, held_out: Dataset, uniform_behaviour: bool | None, gradient_steps: int, progress: bool
+    network: Network,
+    parameters: xarray.DataArray,
+    about: dict[str, Any],
+    held_out: Dataset,
+    uniform_behaviour: bool | None,
+    gradient_steps: int,
+    progress: bool,
 ) -> xarray.Dataset:
-    """Do what `Run.estimate` describes. parameters: (*grid, seed, parameter)."""
-    _check(network, parameters, held_out)
+    """Do what `Run.estimate` describes. parameters: (*grid, seed, parameter). about: the attributes of the run's curves."""
+    _check(network, parameters, json.loads(about.get("action_labels", "null")), held_out)
     gradient_steps = positive_integer("gradient_steps", gradient_steps)
     uniform = _is_uniform(held_out, uniform_behaviour)
     axes = {str(name): parameters[name].values for name in parameters.dims[:-1]}
@@ -51,9 +59,10 @@ def estimate(
         found[-1]["scale"] = averages.over_transitions(scale, episodes[i])
         next_actions.append(greedy(next_q).astype(np.int32))
         first_actions.append(greedy(q)[episodes[i].starts])
-    evaluator, learned = fitted(held_out, agents, np.stack(next_actions), gradient_steps, progress)
+    seen, _ = standardised(held_out, bool(about.get("standardise", False)))  # the evaluator learns from what the agents learned from
+    evaluator, learned = fitted(seen, agents, np.stack(next_actions), gradient_steps, progress)
     for one, i, actions, params in zip(found, agents.datasets, first_actions, learned, strict=True):
-        q, _ = _q(evaluator, params, held_out.observations[i][episodes[i].starts])
+        q, _ = _q(evaluator, params, seen.observations[i][episodes[i].starts])
         one["fqe"] = averages.mean(q[np.arange(len(q)), actions])
     return _labelled(found, axes, gradient_steps)
 
@@ -88,7 +97,7 @@ def greedy(q: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(q).all(-1), q.argmax(-1), 0)
 
 
-def _check(network, parameters, held_out):
+def _check(network, parameters, labels, held_out):
     """Raise ValueError or TypeError if these data cannot be used to evaluate this run."""
     if not isinstance(held_out, Dataset):
         raise TypeError(f"held_out={shown(held_out)} is not a Dataset: use hanq.collect or hanq.Dataset.from_arrays")
@@ -104,6 +113,11 @@ def _check(network, parameters, held_out):
         raise ValueError(f"held_out has obs_dim {held_out.obs_dim}: the run's policies need {network.obs_dim}")
     if held_out.action_count != network.actions:
         raise ValueError(f"held_out has action_count {held_out.action_count}: the run's policies choose among {network.actions}")
+    if (held_out.action_labels or None) != (labels and tuple(labels)):
+        raise ValueError(
+            f"held_out has action_labels={shown(held_out.action_labels)}: the run's policies have "
+            f"{shown(labels and tuple(labels))}, in this order"
+        )
     seeds = parameters.seed.values.astype(int).tolist()
     if len(held_out.seeds) > 1 and not set(seeds) <= set(held_out.seeds.tolist()):
         raise ValueError(

@@ -54,8 +54,8 @@ class Run:
     ) -> xarray.Dataset:
         """Estimate the value of each agent's final greedy policy from held-out data, without a simulator.
 
-        - held_out: a `Dataset` of transitions from which no agent learned, with the observations and actions of the run: one
-          dataset for all agents, or one for each of the run's seeds.
+        - held_out: a `Dataset` of transitions from which no agent learned, with the observations and actions of the run, by the
+          same action_labels: one dataset for all agents, or one for each of the run's seeds.
         - uniform_behaviour: whether the logged actions are uniformly random. By default, whether the provenance says so.
         - gradient_steps: the length of fitted Q evaluation, each step of which takes 10 to 40 microseconds per agent on the CPU.
         - progress: whether to show a progress bar if it takes more than a few seconds.
@@ -65,7 +65,8 @@ class Run:
 
         - fqe: the policy's discounted return from the starts of the held-out episodes, by fitted Q evaluation (Le et al., 2019).
           The interval reflects the choice of these starts, but not the error of the fit. With little data the fit may diverge,
-          which shows in values outside the range of reward / (1 - discount).
+          which shows in values outside the range of reward / (1 - discount). After `hanq.train(..., standardise=True)` the
+          evaluator learns from standardised observations too.
         - wis: the same by per-decision weighted importance sampling (Precup et al., 2000); NaN unless behaviour is uniform.
           Random actions rarely follow a policy for long: `wis_steps` is the number of steps after which no rewards are left.
         - own_q: the same according to the agent's own Q-values: the mean of max_a Q(s, a) over these starts.
@@ -76,7 +77,7 @@ class Run:
         The book's chapter *Your own data* measures how good a choice by each of these is. Raises TypeError or ValueError naming
         the argument, its value and what is allowed.
         """
-        return estimates.estimate(self.network, self.parameters, held_out, uniform_behaviour, gradient_steps, progress)
+        return estimates.estimate(self.network, self.parameters, self.curves.attrs, held_out, uniform_behaviour, gradient_steps, progress)
 
     def save(self, path: str | PathLike) -> None:
         """Write curves, parameters and provenance to one file, atomically, in place of what is there."""

@@ -165,3 +165,15 @@ def test_auto_gives_returns_a_spread_of_100_or_names_the_seed_whose_returns_do_n
         scale = rewards.reward_scales("auto", data, np.array([discount]))
         assert scale * spread == pytest.approx(100)
         assert np.isfinite(rewards.scaled(data, scale).rewards).all()
+
+
+@pytest.mark.parametrize("labels", [["right", "left"], None])
+def test_held_out_actions_have_the_names_of_the_runs(labels):
+    numbered, names = log(), np.array(["left", "right"])
+    named = hanq.Dataset.from_arrays(**numbered | dict(actions=names[numbered["actions"]]), action_labels=["left", "right"])
+    run = hanq.train(HANQ, named, learning_rate=1e-2, gradient_steps=2, eval_every=2, batch_size=4, **TORCH)
+    assert np.isfinite(run.estimate(named, **QUICK).fqe).all()
+    other = numbered if labels is None else numbered | dict(actions=names[numbered["actions"]])
+    other = hanq.Dataset.from_arrays(**other, action_labels=labels, action_count=2)
+    with pytest.raises(ValueError, match=r"^held_out has action_labels=.*: the run's policies have \('left', 'right'\), in this order"):
+        run.estimate(other, **QUICK)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 import xarray
 from helpers import HANQ, TORCH, small_pendulum
 
@@ -206,3 +207,17 @@ BAD = {
 def test_what_cannot_be_estimated_is_refused_by_name(message, run, held_out):
     with pytest.raises((TypeError, ValueError), match=re.escape(message)):
         BAD[message](run, held_out)
+
+
+@pytest.mark.filterwarnings("ignore:column 0 of observations has a standard deviation")
+def test_what_standardised_agents_learned_from_is_what_their_evaluator_learns_from():
+    """One column of 5 -+ 0.002: a reward of 1 for the action of its sign, else -1. The right policy is worth 1 / (1 - 0.5) = 2."""
+    rng = np.random.default_rng(0)
+    sign, following, actions = rng.integers(2, size=(3, 2_000))
+    seen, after = 5 + 0.004 * (sign - 0.5)[:, None], 5 + 0.004 * (following - 0.5)[:, None]
+    rewards = np.where(actions == sign, 1.0, -1.0)
+    data = hanq.Dataset.from_arrays(seen, actions, rewards, after, np.zeros(2_000, bool))
+    settings = dict(discount=0.5, standardise=True, gradient_steps=1_000, eval_every=1_000, progress=False)
+    run = hanq.train(hanq.DQN, data, learning_rate=1e-2, target_rate=0.1, **settings)
+    assert (run.policy()(torch.as_tensor(seen, dtype=torch.float32)).argmax(-1).numpy() == sign).mean() > 0.95
+    assert run.estimate(data, gradient_steps=2_000, progress=False).fqe.item() == pytest.approx(2, abs=0.2)

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from hanq.data import episodes, simulators, transitions
 from hanq.data.foundations import records
-from hanq.data.foundations.arguments import check_seeds, shown, warn
+from hanq.data.foundations.arguments import check_seeds, plain, warn
 from hanq.data.foundations.settings import set_aside
 from hanq.data.makers import Label, Makers
 from hanq.data.screens import KIND, ScreenDataset
@@ -114,8 +114,12 @@ class Dataset(Makers):
         if labels is None and simulator is not None:
             labels = simulator.labels
         given = dict(observations=observations, rewards=rewards, next_observations=next_observations, terminated=terminated)
-        provenance = _plain({} if provenance is None else provenance)
-        if next_observations is None and truncated is not None:
+        provenance = plain("provenance", {} if provenance is None else provenance)
+        if next_observations is None and truncated is None:
+            raise ValueError(
+                "next_observations is a NoneType: use an array of numbers, or give truncated, which is true where an episode was cut off"
+            )
+        if next_observations is None:
             given = episodes.of_rows(observations, actions, rewards, terminated, truncated)
             provenance, actions, truncated = provenance | {"left_out": given.pop("left_out")}, given.pop("actions"), given.pop("truncated")
         arrays = {name: transitions.checked(name, value) for name, value in given.items()}
@@ -123,7 +127,7 @@ class Dataset(Makers):
         if truncated is not None:
             arrays["truncated"] = transitions.checked("terminated", truncated, "truncated")
         if simulator is not None and simulator.states is not None:
-            arrays = transitions.one_hot(arrays, simulator.states)
+            arrays = transitions.one_hot(arrays, simulator.states, simulator.first_state)
         arrays = transitions.shaped(arrays)
         action_count = transitions.count_actions(arrays["actions"], action_count, labels, simulator)
         if simulator is not None:
@@ -184,14 +188,3 @@ def load_dataset(path: str | PathLike) -> Dataset | ScreenDataset:
     return Dataset._made(
         arrays, check_seeds(stored["seed"].values), environment, count, labels and tuple(labels), json.loads(stored.attrs["provenance"])
     )
-
-
-def _plain(provenance):
-    """Return a provenance as a plain dict. Raises ValueError unless it is a dict that JSON can represent."""
-    try:
-        if not isinstance(provenance, Mapping):
-            raise TypeError("it is no dict")
-        json.dumps(dict(provenance))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"provenance={shown(provenance)} is not plain data: use a dict of what JSON has ({error})") from error
-    return dict(provenance)

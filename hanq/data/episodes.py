@@ -6,11 +6,12 @@ it gets its own observation instead.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import numpy as np
 import pandas
 
-from hanq.data.foundations.arguments import shown
+from hanq.data.foundations.arguments import shown, unwrapped
 from hanq.data.transitions import actions_of, checked, column, refuse
 
 KEYS = ("observations", "actions", "rewards", "terminated", "next_observations", "truncated")
@@ -44,6 +45,11 @@ def of_rows(observations, actions, rewards, terminated, truncated):
     arrays |= {"rewards": checked("rewards", rewards), "terminated": checked("terminated", terminated)}
     arrays["truncated"] = checked("terminated", truncated, "truncated")
     rows = arrays["observations"].shape[:1]
+    if arrays["observations"].ndim == 3:
+        raise ValueError(
+            f"next_observations=None is for a single dataset, with observations (size, obs_dim), and not of shape "
+            f"{arrays['observations'].shape}: make one for each seed, or give what followed each step"
+        )
     arrays = {name: value if name == "observations" else column(value, 1) for name, value in arrays.items()}
     for name, value in arrays.items():
         if value.shape[:1] != rows or (name != "observations" and value.ndim != 1):
@@ -79,7 +85,7 @@ def of_episode(name, episode):
     seen, rewards = (checked(kind, episode[kind], f"{name}[{kind!r}]") for kind in ("observations", "rewards"))
     rewards, actions = column(rewards, 1), column(actions_of(f"{name}['actions']", episode["actions"]), 1)
     steps = len(rewards) if rewards.ndim == 1 else 0
-    if steps == 0 or len(seen) not in (steps, steps + 1) or actions.shape != (steps,):
+    if steps == 0 or seen.ndim == 0 or len(seen) not in (steps, steps + 1) or actions.shape != (steps,):
         raise ValueError(
             f"{name} has {shapes(observations=seen, actions=actions, rewards=rewards)}: use n actions and rewards, at least 1, "
             "and n + 1 observations, or n"
@@ -117,6 +123,7 @@ def of_frame(table, observations, action, reward, episode, terminated, truncated
     names = [observations] if isinstance(observations, str) else list(observations)
     if not names:
         raise ValueError("observations=[] is not allowed: name at least one column")
+    check_lengths(table, [*names, action, reward, *(name for name in (episode, terminated, truncated) if name is not None)])
     seen = np.stack([checked("observations", one(table, "observations", name), f"column {name!r}") for name in names], -1)
     arrays = {"observations": seen, "actions": actions_of(f"column {action!r}", one(table, "action", action))}
     arrays["rewards"] = checked("rewards", one(table, "reward", reward), f"column {reward!r}")
@@ -142,6 +149,18 @@ def of_frame(table, observations, action, reward, episode, terminated, truncated
     return followed(arrays, last)
 
 
+def check_lengths(table, names):
+    """Raise ValueError unless the columns of these names, as far as a table has them, are equally long."""
+    lengths = {}
+    for name in names:
+        with suppress(Exception):  # `one` says what is wrong with a column
+            lengths[name] = len(table[name])
+    for name, length in lengths.items():
+        first = next(iter(lengths))
+        if length != lengths[first]:
+            raise ValueError(f"column {name!r} has {length} rows, where column {first!r} has {lengths[first]}: use one for each step")
+
+
 def one(table, argument, name):
     """Return a column of a table. Raises ValueError if there is none of that name."""
     try:
@@ -157,7 +176,7 @@ def one(table, argument, name):
 
 def numbered_episodes(name, values):
     """Number episodes in the order in which they begin. Raises ValueError if a row names no episode."""
-    found = np.asarray(values)
+    found = np.asarray(unwrapped(f"column {name!r}", values))
     refuse(f"column {name!r}", found, pandas.isna(found), "an episode's name or number in every row")
     _, first, places = np.unique(found.astype(str) if found.dtype.kind == "O" else found, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[places]

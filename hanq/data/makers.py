@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from hanq.data import episodes as logs
 from hanq.data import minari_format
-from hanq.data.foundations.arguments import warn
+from hanq.data.foundations.arguments import plain, warn
 from hanq.data.foundations.settings import set_aside
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ class Makers:
         Raises ValueError naming a space that is not supported.
         """
         episodes, labels, provenance = minari_format.read(dataset)
-        options["provenance"] = provenance | dict(options.get("provenance") or {})
+        given = options.get("provenance")
+        options["provenance"] = provenance | plain("provenance", {} if given is None else given)
         return cls._of(logs.of_episodes(episodes), options.pop("action_labels", labels), options)
 
     def to_minari(self, name: str, **options: Any) -> "minari.MinariDataset":

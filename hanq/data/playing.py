@@ -51,8 +51,10 @@ class Stage:
         with self.named("a step"):
             observation, reward, terminated, truncated, _ = self.twin.step(action)
             reward = float(reward)
-            if not np.isfinite(reward):
-                raise ValueError(f"its reward is {reward}")
+            with np.errstate(over="ignore"):
+                stored = np.float32(reward)
+            if not np.isfinite(stored):
+                raise ValueError(f"its reward is {reward}, and not a finite number in float32's range")
             return self.numbers(observation), reward, bool(terminated), bool(truncated)
 
     def numbers(self, observation):

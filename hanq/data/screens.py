@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike
 
 from hanq.data import minatar
 from hanq.data.foundations import records
-from hanq.data.foundations.arguments import array, check_seeds, positive_integer
+from hanq.data.foundations.arguments import array, check_seeds, plain
 from hanq.data.foundations.settings import set_aside
-from hanq.data.transitions import DIMS, checked, numbered, refuse, select
+from hanq.data.transitions import DIMS, checked, count_actions, numbered, refuse, select
 
 WORD = 8  # bytes: the compiled engine reads a screen as 64-bit words
+LEAST_SIDE = 3  # pixels, the side of the convolution's filters
 KIND = "screens"
 PACKED = ("observations", "next_observations")
 TYPES = {"observations": "uint8", "actions": "int64", "rewards": "float32", "next_observations": "uint8", "terminated": "bool"}
@@ -52,6 +53,8 @@ def check_screens(name: str, screens: ArrayLike, channels: int | None = None) ->
         raise ValueError(f"{name} has shape {shape}: use (..., {wanted}, side, side); np.moveaxis(screens, -1, -3) brings channels forward")
     if channels not in (None, shape[-3]):
         raise ValueError(f"{name} has {shape[-3]} channels, in shape {shape}: use {channels}")
+    if shape[-1] < LEAST_SIDE:
+        raise ValueError(f"{name} has screens of {shape[-2]}x{shape[-1]}: use at least {LEAST_SIDE}x{LEAST_SIDE}, the size of a filter")
     refuse(name, found, (found != 0) & (found != 1), "0 and 1, for screens are binary")
     return found.astype(bool)
 
@@ -125,6 +128,7 @@ class ScreenDataset:
         Raises ValueError naming the argument for a wrong shape, a wrong number of channels, and screens that are not binary.
         """
         game = None if environment is None else minatar.find(environment)
+        provenance = plain("provenance", {} if provenance is None else provenance)
         channels = None if game is None else minatar.channels_of(game)
         screens = {
             name: check_screens(name, value, channels)
@@ -141,11 +145,9 @@ class ScreenDataset:
             raise ValueError(f"observations has shape {shape}: use (size, channels, side, side), or (seeds, size, channels, side, side)")
         arrays = {name: pack(value) for name, value in screens.items()} | columns
         arrays = arrays if len(shape) == 5 else {name: value[None] for name, value in arrays.items()}
-        least = game.actions if game else int(arrays["actions"].max()) + 1
-        count = positive_integer("action_count", least if action_count is None else action_count)
-        refuse("actions", arrays["actions"], (arrays["actions"] < 0) | (arrays["actions"] >= count), f"integers from 0 to {count - 1}")
+        count = count_actions(arrays["actions"], action_count, None, game)
         seeds = check_seeds(np.arange(len(arrays["actions"])) if seeds is None else seeds, len(arrays["actions"]))
-        return cls._made(arrays, seeds, None if game is None else game.name, count, shape[-3:], dict(provenance or {}))
+        return cls._made(arrays, seeds, None if game is None else game.name, count, shape[-3:], provenance)
 
     @classmethod
     def _made(cls, arrays, seeds, environment, action_count, screen, provenance):

@@ -32,6 +32,8 @@ class Simulator:
     """The largest number of steps in an episode of evaluation."""
     options: dict[str, Any] | None = None
     """Options of `reset`, which say where Pendulum starts."""
+    first_state: int = 0
+    """The environment's number for its first state, usually 0."""
     screen: tuple[int, int, int] | None = None
     """Channels, height and width if observations are binary screens, as rows of 0 and 1; otherwise None."""
 
@@ -126,10 +128,21 @@ def of_gymnasium(name, maker, made):
         obs_dim = spaces.flatdim(seen)
     except (NotImplementedError, ValueError) as error:
         raise ValueError(f"environment={name!r} shows {seen}, which has no fixed count of numbers: use one that has") from error
-    states = int(seen.n) if isinstance(seen, spaces.Discrete) else None
-    limit = made.spec.max_episode_steps if made.spec is not None else None
-    make = partial(_flat, maker)
-    return Simulator(name, make, obs_dim, int(action_space.n), int(action_space.start), states, limit or MOST_STEPS)
+    states, first = (int(seen.n), int(seen.start)) if isinstance(seen, spaces.Discrete) else (None, 0)
+    horizon, make = time_limit(made) or MOST_STEPS, partial(_flat, maker)
+    return Simulator(name, make, obs_dim, int(action_space.n), int(action_space.start), states, horizon, first_state=first)
+
+
+def time_limit(made):
+    """Return the number of steps after which an environment, or a wrapper around it, cuts an episode off, or None."""
+    if made.spec is not None:
+        return made.spec.max_episode_steps
+    limits = []
+    while isinstance(made, gymnasium.Wrapper):
+        if isinstance(made, gymnasium.wrappers.TimeLimit):
+            limits.append(made._max_episode_steps)
+        made = made.env
+    return min(limits, default=None)
 
 
 def _flat(maker, episode_length=None):

@@ -83,7 +83,12 @@ def check_labels(labels):
     except TypeError as error:
         raise ValueError(f"the labels of the actions, {shown(labels)}, are no list: {allowed}") from error
     kinds = {type(one) for one in found}
-    if isinstance(labels, str) or kinds not in ({int}, {str}) or len(set(found)) < len(found) or len(found) > MOST_ACTIONS:
+    if (
+        isinstance(labels, str | set | frozenset)
+        or kinds not in ({int}, {str})
+        or len(set(found)) < len(found)
+        or len(found) > MOST_ACTIONS
+    ):
         raise ValueError(f"the labels of the actions, {shown(labels)}, are not allowed: {allowed}")
     return found
 
@@ -95,8 +100,11 @@ def actions_of(name, actions):
         given = np.asarray(actions, object) if isinstance(actions, list | tuple) else np.asarray(actions)
     except Exception:  # other libraries' arrays raise what they like
         return checked("actions", actions, name)  # which says what is wrong
-    if given.dtype.kind in "UOT" and given.size > 0 and all(isinstance(one, str) for one in given.ravel()):
-        return given.astype(str)
+    if given.dtype.kind in "UOT" and given.size > 0:
+        text = np.array([isinstance(one, str) for one in given.ravel()]).reshape(given.shape)
+        if text.mean() > 0.5:
+            refuse(name, given, ~text, "texts throughout, as elsewhere in it")
+            return given.astype(str)
     return checked("actions", actions, name)
 
 
@@ -147,16 +155,16 @@ def say_unseen(actions, count, labels):
     )
 
 
-def one_hot(arrays, states):
-    """Convert observations that are numbered states to one-hot vectors; other observations stay as they are."""
+def one_hot(arrays, states, first):
+    """Convert observations that are states numbered from `first` to one-hot vectors; other observations stay as they are."""
     names = [name for name in ("observations", "next_observations") if arrays[name].shape == arrays["observations"].shape]
     single = arrays["observations"].ndim == 1 or (arrays["observations"].ndim == 2 and arrays["observations"].shape[1] == 1)
     if not single or len(names) < 2:
         return arrays
     found = {name: column(arrays[name], 1) for name in names}
     for name, value in found.items():
-        refuse(name, value, ~np.isin(value, np.arange(states)), f"states from 0 to {states - 1}")
-    return arrays | {name: np.eye(states, dtype=np.float32)[value.astype(np.int64)] for name, value in found.items()}
+        refuse(name, value, ~np.isin(value, first + np.arange(states)), f"states from {first} to {first + states - 1}")
+    return arrays | {name: np.eye(states, dtype=np.float32)[value.astype(np.int64) - first] for name, value in found.items()}
 
 
 def say(arrays, count, labels):

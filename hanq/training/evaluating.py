@@ -7,7 +7,7 @@ import torch
 
 from hanq.data import environments, simulators
 from hanq.data.dataset import Maker
-from hanq.data.foundations.arguments import check_seeds, positive_integer, shown
+from hanq.data.foundations.arguments import check_seed, positive_integer, shown
 from hanq.data.foundations.settings import set_aside
 from hanq.data.playing import Stage, play, start_seeds, watched
 from hanq.training.policy import Policy, greedy
@@ -52,7 +52,7 @@ def evaluate(
         raise ValueError(f"policy={shown(policy)} is not allowed: use run.policy(), or a function from an observation to Q-values")
     simulator, episodes = simulators.find(environment), positive_integer("episodes", episodes)
     starts = simulator.starts(environments.eval_velocity(simulator.name, eval_velocity))
-    seed = check_seeds(np.atleast_1d(seed) if isinstance(seed, np.ndarray) else [seed])[0]
+    seed = check_seed("seed", seed)
     labels = getattr(policy, "labels", None)
     if isinstance(policy, Policy) and (policy.images or simulator.screen):
         check_screens(policy, simulator)

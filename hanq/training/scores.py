@@ -18,10 +18,13 @@ def average_over_training(values: xarray.DataArray) -> xarray.DataArray:
 def interval(values: xarray.DataArray, level: float = 0.95) -> xarray.Dataset:
     """Average over seeds, with a percentile bootstrap interval.
 
-    values: any dimensions including "seed", with at least 2 seeds. Returns an xarray.Dataset of mean, low and high over the
+    values: any dimensions including "seed", with at least 2 seeds. level: the share of intervals that contain the true mean, above 0
+    and below 1. Returns an xarray.Dataset of mean, low and high over the
     other dimensions. The interval is based on 10,000 resamples of the seeds and is deterministic. If a value is not finite,
-    mean, low and high are NaN.
+    mean, low and high are NaN. Raises ValueError for fewer seeds, or another level.
     """
+    if not 0 < level < 1:
+        raise ValueError(f"level={level} is not allowed: use a number above 0 and below 1, such as 0.95")
     if values.sizes.get("seed", 0) < 2:
         raise ValueError(f"values has {values.sizes.get('seed', 0)} seeds: an interval needs at least 2")
     data = values.transpose(..., "seed")

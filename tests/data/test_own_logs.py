@@ -200,3 +200,43 @@ def test_memory_maps_are_read_and_left_as_they_are(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert hanq.Dataset.from_arrays(**mapped).digest == hanq.Dataset.from_arrays(**plain).digest
+
+
+LONG_COLUMNS = dict(x=[0.0, 1.0, 2.0], a=[0, 1, 0], r=[1.0, 2.0, 3.0], e=[0, 0, 0], done=[False, False, True], cut=[False] * 3)
+NAMED = dict(observations="x", action="a", reward="r", terminated="done")
+
+
+@pytest.mark.parametrize("change", [1, -1])
+@pytest.mark.parametrize("name", ["a", "r", "e", "done", "cut"])
+def test_columns_of_a_table_that_differ_in_length_are_refused_by_name(name, change):
+    table = LONG_COLUMNS | {name: LONG_COLUMNS[name] * 2 if change > 0 else LONG_COLUMNS[name][:change]}
+    with pytest.raises(ValueError, match=f"^column '{name}' has {len(table[name])} rows, where column 'x' has 3: use one for each step"):
+        hanq.Dataset.from_frame(table, **NAMED, episode="e", truncated="cut")
+
+
+def test_a_masked_name_of_an_episode_is_refused_like_a_missing_one():
+    table = LONG_COLUMNS | dict(e=np.ma.array([0, 0, 0], mask=[False, True, False]))
+    with pytest.raises(ValueError, match=r"^column 'e' is masked at index \(1,\)"):
+        hanq.Dataset.from_frame(table, **NAMED, episode="e")
+
+
+def test_a_missing_value_among_texts_is_what_is_named():
+    arrays = logged(size=3) | dict(actions=["l", None, "u"])
+    with pytest.raises(ValueError, match=r"^actions holds None at index \(1,\): use texts throughout"):
+        hanq.Dataset.from_arrays(**arrays, action_labels=["l", "r", "u"])
+
+
+def test_labels_need_an_order():
+    with pytest.raises(ValueError, match="the labels of the actions, .* are not allowed: use a list"):
+        hanq.Dataset.from_arrays(**logged(size=3) | dict(actions=["l", "r", "l"]), action_labels={"l", "r"})
+
+
+def test_several_datasets_at_once_need_their_next_observations():
+    arrays = logged(size=4, seeds=2) | dict(next_observations=None)
+    with pytest.raises(ValueError, match="^next_observations=None is for a single dataset"):
+        hanq.Dataset.from_arrays(**arrays, truncated=np.zeros((2, 4)))
+
+
+def test_an_episode_of_a_single_number_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"^episodes\[0\] has observations of shape \(\)"):
+        hanq.Dataset.from_episodes([dict(observations=5.0, actions=[0], rewards=[1.0], terminated=True)])

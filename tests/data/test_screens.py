@@ -1,5 +1,7 @@
 """Binary screens are stored as bits, come back as they were, and are refused by name where they are not what they should be."""
 
+from datetime import date
+
 import numpy as np
 import pytest
 
@@ -64,7 +66,18 @@ BAD = {
     "bytes": (dict(logged(), observations=logged()["observations"] * np.uint8(255)), "observations holds 255 at index .* binary"),
     "NaN": (dict(logged(), observations=np.full((6, 4, 10, 10), np.nan)), "observations holds nan .* binary"),
     "rewards": (dict(logged(), rewards=[0.0]), r"rewards has shape \(1,\)"),
-    "actions": (dict(logged(), action_count=2), "actions holds 2 at index"),
+    "actions": (dict(logged(), action_count=2), "actions holds 2: use integers from 0 to 1"),
+    "the game's actions": (
+        dict(logged(), environment="MinAtar/Breakout-v1", action_count=7),
+        "action_count=7 contradicts MinAtar/Breakout-v1, of 3",
+    ),
+    "negative": (dict(logged(), actions=[-1] * 6), "actions holds -1: use integers from 0"),
+    "tiny": (
+        {name: np.zeros((6, 4, 2, 2)) if name.endswith("observations") else value for name, value in logged().items()},
+        "2x2: use at least 3x3",
+    ),
+    "dates": (dict(logged(), provenance={"when": date(2026, 1, 1)}), "provenance=.* is not plain data"),
+    "no dict": (dict(logged(), provenance="abc"), "provenance='abc' is not plain data: .*it is no dict"),
     "no actions": (dict(logged(), action_count=0), "action_count=0"),
     "fewer": (dict(logged(), next_observations=logged()["next_observations"][1:]), r"next_observations has shape \(5, 4, 10, 10\)"),
     "one screen": ({name: value[0] for name, value in logged().items()}, r"observations has shape \(4, 10, 10\): use \(size"),

@@ -147,3 +147,47 @@ def test_labels_are_the_environments_own_actions_or_name_them_in_order(start, ac
     else:
         with pytest.raises(ValueError, match=f"environment='x' has {actions} actions, but there are {count}"):
             simulator.played(tuple(labels), count)
+
+
+class FromOne(Numbered):
+    """The same with its states numbered from 1."""
+
+    observation_space = spaces.Discrete(8, start=1)
+
+    def seen(self):
+        return super().seen() + 1
+
+
+@pytest.mark.filterwarnings("ignore:actions never logged", "ignore:in .* the next observation is not")
+def test_states_that_are_numbered_from_1_have_the_columns_that_collecting_gives_them():
+    data = hanq.collect(FromOne, [0], size=200)
+    assert set(data.observations[0].argmax(-1)) >= {0, 1, 2} and (data.observations.sum(-1) == 1).all()
+    states = {name: getattr(data, name)[0].argmax(-1) + 1 for name in ("observations", "next_observations")}
+    rows = dict(actions=data.actions[0], rewards=data.rewards[0], terminated=data.terminated[0])
+    assert hanq.Dataset.from_arrays(**states, **rows, environment=FromOne).digest == data.digest
+    with pytest.raises(ValueError, match="observations holds 0 at index .*: use states from 1 to 8"):
+        hanq.Dataset.from_arrays(**states | dict(observations=states["observations"] - 1), **rows, environment=FromOne)
+
+
+def test_a_wrapper_says_how_long_an_unregistered_environment_is():
+    def limited_twice():
+        return gymnasium.wrappers.TimeLimit(gymnasium.wrappers.TimeLimit(Walk(goal=1e9), 12_000), 11_000)
+
+    assert hanq.evaluate(lambda seen: [0, 0, 1], limited_twice, episodes=1) == [sum(range(0, 2 * 11_001, 2))]
+
+
+@pytest.mark.parametrize("reward", [1e39, 1e300])
+def test_a_reward_that_float32_cannot_hold_is_named_where_it_comes(reward):
+    class Rich(Walk):
+        def step(self, action):
+            seen, _, *rest = super().step(action)
+            return seen, reward if self.steps == 3 else 0.0, *rest
+
+    with pytest.raises(RuntimeError, match="step 3 of episode 0.*its reward is 1e.*float32's range"):
+        hanq.collect(Rich, [0], size=20)
+
+
+@pytest.mark.parametrize("seed", [np.array([3, 4]), [3], 1.5, -1, True, "3"])
+def test_a_seed_of_an_evaluation_is_one_integer(seed):
+    with pytest.raises(ValueError, match="^seed=.* is not allowed: use one integer from 0"):
+        hanq.evaluate(lambda seen: [0, 0, 1], make_walk, seed=seed)

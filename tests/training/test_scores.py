@@ -131,3 +131,9 @@ def test_a_grid_point_that_is_not_finite_is_never_the_best():
 def test_a_score_is_printed_with_its_interval_if_it_has_one():
     assert text(88.96, 81.24, 95.1) == "89.0 (81.2 to 95.1)"
     assert text(88.96, float("nan"), float("nan")) == "89.0 (no interval)"
+
+
+@pytest.mark.parametrize("level", [95, 0, 1, -1.0, nan])
+def test_a_level_is_a_share(level):
+    with pytest.raises(ValueError, match=f"^level={level} is not allowed: use a number above 0 and below 1"):
+        interval(labelled([1, 2], "seed"), level)

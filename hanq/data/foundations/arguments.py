@@ -1,7 +1,9 @@
 """Checks a user's arguments: numbers, counts, seeds and arrays. Every error names the argument, its value and what is allowed."""
 
+import json
 import sys
 import warnings
+from collections.abc import Mapping
 from fractions import Fraction
 from numbers import Integral, Real
 
@@ -73,6 +75,25 @@ def check_seeds(seeds, count=None):
     if count not in (None, len(found)):
         raise ValueError(f"seeds={shown(seeds)} has {len(found)} entries: there are {count} datasets")
     return found.astype(np.int64)
+
+
+def check_seed(name, value):
+    """Convert a single seed to an int. Raises ValueError unless it is an integer that may be one."""
+    found = number(value)
+    if found is None or not 0 <= found <= LARGEST_SEED or found != int(found):
+        raise ValueError(f"{name}={shown(value)} is not allowed: use one integer from 0 to {LARGEST_SEED}")
+    return int(found)
+
+
+def plain(name, value):
+    """Convert a mapping to a dict. Raises ValueError unless it is one that JSON can represent."""
+    try:
+        if not isinstance(value, Mapping):
+            raise TypeError("it is no dict")
+        json.dumps(dict(value))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{name}={shown(value)} is not plain data: use a dict of what JSON has ({error})") from error
+    return dict(value)
 
 
 def array(name, value):

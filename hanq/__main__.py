@@ -37,7 +37,10 @@ def installed_version():
 
 
 def main(arguments=None):
-    """Run one command and return its exit status: 0 on success, 2 after a bad argument (with a message), 130 after Ctrl-C."""
+    """Run one command and return its exit status: 0 on success, 1 where a check fails, 130 after Ctrl-C.
+
+    Raises SystemExit: with the status 2 after a bad argument, whose message goes to stderr, and with 0 after --help and --version.
+    """
     prog = "hanq" if Path(sys.argv[0]).stem == "hanq" else "python -m hanq"
     parser = Parser(prog=prog, description=__doc__)
     parser.add_argument("--version", action="version", version=f"hanq {installed_version()}")
@@ -94,7 +97,7 @@ def show_list(options):
 
 def everything(environment):
     """List all experiments on an environment, or on any for None: the paper's first, MinAtar's last. Raises ValueError if it is unknown."""
-    wanted = environment and (simulators.known(environment) or environments.find(environment)).name
+    wanted = None if environment is None else (simulators.known(environment) or environments.find(environment)).name
     names = [name for name in protocol.EXPERIMENTS if wanted in (None, *(job.environment for job in protocol.jobs(name)))]
     own = [minatar.SCALE, minatar.NAME] if minatar.NAME in names else []
     classic = [offline_choice.NAME, *reruns.ROWS] if wanted in (None, *environments.ENVIRONMENTS) else []

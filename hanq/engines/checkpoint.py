@@ -60,6 +60,9 @@ def load(path, fingerprint):
     differing = [name for name in fingerprint and fingerprint | stored if stored.get(name) != fingerprint.get(name)]
     if differing:
         raise ValueError(f"checkpoint={str(path)!r} belongs to a run with another {', '.join(differing)}: use another path")
+    missing = [name for name in ARRAYS if f"state.{name}" not in arrays]
+    if missing:
+        raise ValueError(f"checkpoint={str(path)!r} is of another version of hanq, for it lacks {', '.join(missing)}: use another path")
     state = State(metadata["gradient_step"], **{name: arrays[f"state.{name}"] for name in ARRAYS})
     history = {name[8:]: values for name, values in arrays.items() if name.startswith("history.")}
     return state, history, metadata["wall_seconds"]

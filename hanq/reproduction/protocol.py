@@ -122,10 +122,11 @@ def jobs(name, environment=None):
         found = [Job(f"{name}-{label}", environment_of(label), row, protocol) for label, row in rows.items()]
     else:
         raise ValueError(f"experiment={name!r} is unknown: use one of {EXPERIMENTS}")
-    known = sorted({job.environment for job in found})
-    if environment is not None and environment not in known:
+    known, named = sorted({job.environment for job in found}), simulators.known(environment)
+    wanted = named.name if named else environment  # "MinAtar/Seaquest" is "MinAtar/Seaquest-v1"
+    if wanted not in (None, *known):
         raise ValueError(f"environment={environment!r} is not in {name}: use one of {known}")
-    return [job for job in found if environment in (None, job.environment)]
+    return [job for job in found if wanted in (None, job.environment)]
 
 
 def environment_of(label):

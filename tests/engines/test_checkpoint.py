@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import DQN, HANQ, TORCH, small_pendulum
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import hanq
@@ -220,3 +221,13 @@ def test_a_write_that_fails_leaves_the_old_checkpoint(tmp_path, monkeypatch):
             train(tmp_path / "c")
     assert checkpoints.load(tmp_path / "c", {})[0].gradient_step == 8
     assert_same(train(tmp_path / "c"), train())
+
+
+def test_a_checkpoint_that_lacks_a_part_is_refused_by_name(tmp_path):
+    train(tmp_path / "c", gradient_steps=4)
+    with safe_open(tmp_path / "c", framework="numpy") as file:
+        texts, arrays = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
+    del arrays["state.target_rest"], texts[checkpoints.CHECKSUM]
+    checkpoints.save_file(arrays, tmp_path / "c", texts | {checkpoints.CHECKSUM: checkpoints.digest(arrays, texts)})
+    with pytest.raises(ValueError, match="checkpoint='.*' is of another version of hanq, for it lacks target_rest: use another path"):
+        train(tmp_path / "c")

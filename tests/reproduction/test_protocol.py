@@ -174,3 +174,13 @@ def test_a_row_with_another_level_is_trained_on_such_rewards_and_says_so(tmp_pat
     (path,) = protocol.reproduce("beyond", tmp_path, quick=True)
     assert seen[0].rewards.mean() > 0 > collect("Pendulum", seen[0].seeds).rewards.mean()
     assert '"reward_level": -1.0' in records.load(path).attrs["dataset"]
+
+
+def test_a_game_may_be_named_without_its_version():
+    assert protocol.jobs("minatar", "MinAtar/Seaquest") == protocol.jobs("minatar", "MinAtar/Seaquest-v1")
+
+
+def test_an_empty_name_of_an_environment_is_not_all_of_them():
+    for experiment in ("all", "table1", "minatar"):
+        with pytest.raises(SystemExit, match="2"):
+            main(["reproduce", experiment, "--env", ""])

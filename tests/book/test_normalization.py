@@ -144,6 +144,13 @@ def test_where_the_fast_rate_loses_its_score_its_bellman_error_rises(fig4a):
     assert score.sel(learning_rate=FAST).max() > 95 and 10 < score.sel(learning_rate=FAST)[-10:].mean() < 25
 
 
+def test_what_a_layer_costs_where_dqn_does_well_anyway():
+    names = [paper.stem("table1", "Pendulum", name, paper.BEST) for name in ("DQN", "DQN-LN", "DQN-l2N")]
+    plain, *layers = (paper.seed_scores(name, RESULTS) for name in names)
+    assert (plain > 50).sum() == 24 and [round((one - plain)[plain > 50].mean().item()) for one in layers] == [-10, -7]
+    assert all((one - plain)[plain <= 50].min() > 35 for one in layers)
+
+
 def test_its_median_error_rises_when_half_of_the_agents_have_failed():
     fast = paper.result("fig3b-SSAQ", RESULTS).squeeze().sel(learning_rate=FAST, method="nearest")
     error, failed = fast.msbe.median("seed"), (fast.score < 50).sum("seed")

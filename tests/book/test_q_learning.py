@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from chapter_numbers import RESULTS, kept, mean_score
+from scipy.stats import spearmanr
 
 from hanq.reproduction import paper
 from hanq.training import scores
@@ -22,6 +23,13 @@ def test_most_agents_stay_at_the_top_and_a_few_drop_to_the_bottom():
     assert (ended > 80).sum() > 15 and 2 <= (ended < 50).sum() <= 10
 
 
+def test_half_stay_above_80_nine_dip_and_all_but_one_of_these_recover():
+    single = paper.result(BEST, RESULTS).score.squeeze().rolling(gradient_step=5, min_periods=1).mean()
+    lowest, (_, ended) = single.sel(gradient_step=slice(20_001, None)).min("gradient_step").values, ends(BEST)
+    dipped = (lowest <= 80) & (ended >= 50)
+    assert ((lowest > 80).sum(), dipped.sum(), (ended[dipped] > 100).sum(), (ended < 50).sum()) == (15, 9, 8, 6)
+
+
 def test_the_mean_falls_between_20_000_and_60_000_steps_and_so_do_all_who_fall():
     """Means of five evaluations in a row, as in Figure 1."""
     single = paper.result(BEST, RESULTS).score.squeeze().rolling(gradient_step=5).mean()
@@ -36,6 +44,11 @@ def test_the_mean_falls_between_20_000_and_60_000_steps_and_so_do_all_who_fall()
             bad = curve.gradient_step.values[(curve.values < 50) & (curve.gradient_step.values > good[0])]
             assert 20_000 < good[-1] < bad[0] < 50_000
     assert fallen == 6
+
+
+def test_with_a_target_network_six_of_seven_rates_end_well_below_their_peak():
+    with_one = mean_score("fig3a-DQN")
+    assert sum(bool(kept(with_one.sel(learning_rate=rate)) < 0.85) for rate in with_one.learning_rate.values) == 6
 
 
 def test_with_a_target_network_every_rate_that_gets_near_100_comes_down_and_without_one_none_gets_far():
@@ -81,6 +94,7 @@ def test_errors_tell_the_hopeless_runs_and_not_the_good_ones():
     assert good.max() / good.min() > 100
     assert good.min() < np.median(other_errors) < good.max() and np.median(other_ended) < 35
     assert (ended[errors > 100 * good.max()] < 20).all()
+    assert [round(spearmanr(*one).statistic, 2) for one in (ends(BARE), ends(BEST))] == [-0.92, -0.28]
 
 
 def baird(share, table=False, steps=20_000):

@@ -14,7 +14,8 @@ RANGES = {"hyper_beta_2": (0.0, 1.0), "hyper_second_moment": (0.0, inf)}  # at l
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class OpenChoices:
-    """Fields of every `Algorithm` that the paper does not specify. Keep the defaults unless you study them."""
+    """Fields of every `Algorithm` that the paper does not specify, or that the book varies to see whether they matter. Keep the defaults
+    unless you study them."""
 
     detached_predictor: bool = False
     """Whether the gradient of the metapredictor is kept from reaching the hidden layer."""

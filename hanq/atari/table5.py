@@ -14,6 +14,7 @@ import xarray
 
 from hanq.atari import command
 from hanq.data.foundations import records
+from hanq.data.foundations.arguments import shown
 from hanq.data.foundations.files import as_path, locked
 from hanq.engines import checkpoint
 from hanq.reproduction import paper
@@ -43,6 +44,8 @@ def run(options):
     `command.finished`), or if another run is making one of the rows.
     """
     axis("learning_rate", options.learning_rate)  # refuses repeated rates, each of which would be trained separately
+    if len(set(options.row)) < len(options.row):
+        raise ValueError(f"row={shown(options.row)} repeats a row: name each once")
     work, out = as_path("work", options.work), as_path("out", options.out)
     rows = [(paper.path_of(result_name(label, options.precision), out), trainings_of(label, work, options)) for label in options.row]
     with ExitStack() as stack:
@@ -73,7 +76,8 @@ def train_row(result, trainings, options):
     for path, algorithm, rates, asked in trainings:
         runs.append(command.trained(path, algorithm, rates, options))
         kept = path.with_name(f"{path.stem}.checkpoint")
-        if kept.exists() and checkpoint.reached(kept) <= asked["gradient_steps"]:  # otherwise it belongs to a longer training
+        steps = asked["gradient_steps"]
+        if steps >= paper.SEAQUEST_STEPS and kept.exists() and checkpoint.reached(kept) <= steps:  # else a longer training goes on from it
             kept.unlink()  # 40 MB per agent
         print(f"{path}: learning rate {len(runs)} of {len(trainings)} is done", flush=True)
     curves = combined(runs)

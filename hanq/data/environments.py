@@ -87,7 +87,9 @@ def eval_velocity(environment, value):
         return PENDULUM_MAX_SPEED if environment == "Pendulum" else 1.0
     value = speed("eval_velocity", value)
     if value != 1 and environment != "Pendulum":
-        raise ValueError(f"eval_velocity={value!r} applies to Pendulum only: leave it out for {environment}")
+        raise ValueError(
+            f"eval_velocity={value!r} applies to Pendulum only: leave it out for {environment or 'data without an environment'}"
+        )
     return value
 
 

@@ -58,6 +58,11 @@ def load(path, fingerprint):
     metadata = {key: json.loads(text) for key, text in texts.items()}
     stored = metadata["fingerprint"]
     differing = [name for name in fingerprint and fingerprint | stored if stored.get(name) != fingerprint.get(name)]
+    if differing == ["eval_every"]:
+        raise ValueError(
+            f"checkpoint={str(path)!r} belongs to a run with another eval_every: use another path, or give the same to go on (by "
+            "default it is no more than gradient_steps)"
+        )
     if differing:
         raise ValueError(f"checkpoint={str(path)!r} belongs to a run with another {', '.join(differing)}: use another path")
     missing = [name for name in ARRAYS if f"state.{name}" not in arrays]

@@ -6,6 +6,7 @@ import numpy as np
 
 from hanq.algorithm import Agents, Algorithm, Network, State
 from hanq.data.dataset import Dataset
+from hanq.engines import torch_engine
 from hanq.engines.evaluation import evaluate
 from hanq.engines.population import initial_state
 from hanq.reproduction import protocol
@@ -24,6 +25,10 @@ class Population(NamedTuple):
     def initial(self) -> State:
         """Return the state before the first gradient step."""
         return initial_state(self.network, self.agents)
+
+    def advanced(self, state: State, steps: int) -> State:
+        """Train for so many gradient steps, and return the state as NumPy arrays, whatever the engine."""
+        return torch_engine.to_numpy(self.engine.advance(state, steps))
 
     def evaluated(self, state: State, velocity: float | None):
         """Evaluate the agents as `hanq.engines.evaluation.evaluate` does; each result is of shape (agents,)."""

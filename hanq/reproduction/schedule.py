@@ -115,7 +115,7 @@ def median_path(size: Size, engine) -> np.ndarray:
     state, found = agents.initial(), []
     for _ in range(0, size.gradient_steps, PIECE):
         found.append(np.median(state.learning_rate))
-        state = agents.engine.advance(state, PIECE)
+        state = agents.advanced(state, PIECE)
     return np.array(found)
 
 
@@ -125,7 +125,7 @@ def _scores(row, schedule, size, engine):
     agents = _agents(algorithm, target_rate, 0.0, size.seeds, engine)
     state, found = agents.initial(), []
     for rate in schedule:
-        state = agents.engine.advance(state._replace(learning_rate=np.full_like(state.learning_rate, rate)), PIECE)
+        state = agents.advanced(state._replace(learning_rate=np.full_like(state.learning_rate, rate)), PIECE)
         if state.gradient_step % size.eval_every == 0:
             returns = agents.evaluated(state, environments.PENDULUM_MAX_SPEED)["return_"]
             found.append(environments.find(ENVIRONMENT).score(returns))

@@ -62,7 +62,11 @@ def evaluate(
     stage, returns = Stage(simulator, f" (evaluating with seed {seed})"), np.empty(episodes)
 
     def choose(observation):
-        q = torch.as_tensor(policy(torch.from_numpy(observation.reshape(simulator.screen or observation.shape))))
+        given = policy(torch.from_numpy(observation.reshape(simulator.screen or observation.shape)))
+        try:
+            q = torch.as_tensor(given)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(f"policy gives {shown(given)}: use a function from an observation to {len(played)} Q-values") from error
         if q.shape != (len(played),):
             raise ValueError(f"policy gives Q-values of shape {tuple(q.shape)}: {simulator.name} needs {(len(played),)}")
         return int(greedy(q))

@@ -135,7 +135,7 @@ def test_what_is_finished_is_not_trained_again_and_what_is_not_is(result, folder
         with pytest.raises(ZeroDivisionError):
             main(arguments(folder, **changed))
         assert len(called) == 1, changed
-    assert not list(folder.glob("*.checkpoint")) and records.load(folder / "out" / "seaquest" / "HANQ.nc").equals(result)
+    assert records.load(folder / "out" / "seaquest" / "HANQ.nc").equals(result)
 
 
 @pytest.mark.parametrize(
@@ -197,8 +197,9 @@ def test_the_checkpoint_of_a_longer_training_is_kept(result, folder, tmp_path, m
     (kept,) = tmp_path.glob("*.checkpoint")
     main(arguments(tmp_path))
     assert kept.exists() and records.load(tmp_path / "out" / "seaquest" / "HANQ.nc").equals(result)
+    monkeypatch.setattr(paper, "SEAQUEST_STEPS", 4)
     main(arguments(tmp_path, steps=4))
-    assert not list(tmp_path.glob("*.checkpoint"))
+    assert not list(tmp_path.glob("*.checkpoint"))  # of a training of the paper's length
     assert records.load(tmp_path / "out" / "seaquest" / "HANQ.nc").gradient_step.values.tolist() == [1, 2, 3, 4]
 
 
@@ -216,7 +217,7 @@ def test_a_stopped_row_goes_on_where_it_stopped(result, folder, tmp_path, monkey
     with monkeypatch.context() as patch:
         patch.setattr(training, "train_on_frames", stopped)
         assert main(arguments(tmp_path)) == 130
-    assert not list((tmp_path / "out").rglob("*.nc")) and len(list(tmp_path.glob("*.checkpoint"))) == 1
+    assert not list((tmp_path / "out").rglob("*.nc")) and len(list(tmp_path.glob("*.checkpoint"))) == 2
     main(arguments(tmp_path))
     again = records.load(tmp_path / "out" / "seaquest" / "HANQ.nc")
     assert again.equals(result)
@@ -245,3 +246,23 @@ def test_a_file_is_named_after_what_differs_from_the_usual():
 
     rates = {"learning_rate": [10**-2.5], "hyper_lr": [0.0], "target_rate": [1.0], "discount": [0.99]}
     assert command.file_name("HANQ", rates, Options) == "HANQ-learning_rate=0.00316228-seed=0"
+
+
+def test_more_steps_go_on_from_where_a_finished_row_ended(folder, tmp_path, monkeypatch):
+    (tmp_path / "frames").symlink_to(folder / "frames")
+    main(arguments(tmp_path, row="DQN-LN", rates=[1e-3], steps=2))
+    starts, segments = [], training.segments
+
+    def watched(engine, state, measure, counts, bar, checkpoint, report=None):
+        starts.append((checkpoint.load(counts["gradient_steps"]) or [state])[0].gradient_step)
+        return segments(engine, state, measure, counts, bar, checkpoint, report)
+
+    monkeypatch.setattr(training, "segments", watched)
+    main(arguments(tmp_path, row="DQN-LN", rates=[1e-3], steps=3))
+    assert starts == [2]
+
+
+def test_a_row_named_twice_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["table5", "--row", "DQN-LN", "DQN-LN", "--work", str(tmp_path), "--out", str(tmp_path)])
+    assert "row=['DQN-LN', 'DQN-LN'] repeats a row" in capsys.readouterr().err

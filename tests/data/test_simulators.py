@@ -191,3 +191,9 @@ def test_a_reward_that_float32_cannot_hold_is_named_where_it_comes(reward):
 def test_a_seed_of_an_evaluation_is_one_integer(seed):
     with pytest.raises(ValueError, match="^seed=.* is not allowed: use one integer from 0"):
         hanq.evaluate(lambda seen: [0, 0, 1], make_walk, seed=seed)
+
+
+@pytest.mark.parametrize("given", [None, "x", object()])
+def test_a_policy_that_gives_no_q_values_is_named(given):
+    with pytest.raises(ValueError, match="^policy gives .*: use a function from an observation to 3 Q-values"):
+        hanq.evaluate(lambda seen: given, make_walk)

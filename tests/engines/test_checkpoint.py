@@ -231,3 +231,12 @@ def test_a_checkpoint_that_lacks_a_part_is_refused_by_name(tmp_path):
     checkpoints.save_file(arrays, tmp_path / "c", texts | {checkpoints.CHECKSUM: checkpoints.digest(arrays, texts)})
     with pytest.raises(ValueError, match="checkpoint='.*' is of another version of hanq, for it lacks target_rest: use another path"):
         train(tmp_path / "c")
+
+
+def test_a_longer_training_by_default_is_told_which_argument_goes_on(tmp_path):
+    settings = {name: value for name, value in USUAL.items() if name != "eval_every"}
+    hanq.train(HANQ, small_pendulum(), gradient_steps=4, checkpoint=tmp_path / "c", **settings)
+    with pytest.raises(ValueError, match="another eval_every: use another path, or give the same to go on"):
+        hanq.train(HANQ, small_pendulum(), gradient_steps=8, checkpoint=tmp_path / "c", **settings)
+    longer = hanq.train(HANQ, small_pendulum(), gradient_steps=8, eval_every=4, checkpoint=tmp_path / "c", **settings)
+    assert longer.curves.gradient_step.values.tolist() == [4, 8]

@@ -1,6 +1,6 @@
 """An address sets the laboratory up and gives the same run again; what it or a page asks for in vain is named."""
 
-from browsing import status, train
+from browsing import points, status, train
 
 
 def test_an_address_sets_everything_and_gives_the_same_run_again(visit):
@@ -43,3 +43,17 @@ def test_an_unknown_preset_is_named_and_leaves_the_picture(site, browser):
     assert page.locator(".hanq-lab img").is_visible() and page.locator(".hanq-lab-card").count() == 0
     assert said[0].startswith('data-preset="chess" is unknown: use one of laboratory, race, ')
     page.close()
+
+
+def test_parts_and_words_that_do_not_exist_are_named(visit):
+    said = "The address asks for what the laboratory does not have: {}."
+    assert status(visit("one", "#algorithm=HANQ&predictor=two&sed=4")) == said.format("predictor=two, sed=4")
+    assert status(visit("one", "#algorithm=constructor")) == said.format("algorithm=constructor (now HANQ)")
+
+
+def test_a_link_within_the_page_leaves_the_run_alone(visit):
+    page = visit("one", "#algorithm=HANQ&lr=-1.5&seed=3&steps=2000")
+    before = train(page)
+    page.evaluate("location.hash = 'what-there-is-to-see'")
+    page.wait_for_timeout(300)
+    assert points(page) == before

@@ -86,3 +86,16 @@ def test_a_row_of_the_ledger_opens_its_curves_and_an_address_does_too(site, visi
     again = visit("ledger", "#" + address.partition("#")[2])
     again.get_by_role("dialog", name="DQN, no target network").get_by_role("button", name="Close").click()
     assert again.get_by_role("link", name=SEAQUEST[0][1]).get_attribute("href") == "seaquest.html"
+
+
+def test_each_stored_learning_rate_has_one_place_on_the_slider(visit):
+    card = visit("light").locator("[data-preset=evidence]")
+    card.get_by_text("Averaged over training, seed 3 scores").wait_for()
+    for label in card.get_by_label("Algorithm", exact=True).evaluate("one => [...one.options].map((option) => option.text)"):
+        card.get_by_label("Algorithm", exact=True).select_option(label)
+        slider, seen = card.get_by_label("Learning rate", exact=True), []
+        slider.press("Home")
+        for _ in range(int(slider.get_attribute("max")) + 1):
+            seen.append(slider.get_attribute("aria-valuetext"))
+            slider.press("ArrowRight")
+        assert len(seen) == len(set(seen)), label

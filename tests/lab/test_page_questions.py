@@ -46,3 +46,26 @@ def test_the_corridor_is_walked_by_keyboard(visit):
         slider.press("ArrowRight")
     assert slider.get_attribute("aria-valuetext") == "1.26, a discount of 0.786"
     assert "goes left" in corridor.locator("svg").get_attribute("aria-label")
+
+
+def test_pauses_and_single_steps_change_no_verdict(visit):
+    page = visit("light")
+    card = page.locator("[data-preset=asymmetry]")
+    steps = "document.querySelector('[data-preset=asymmetry]').hanqLab.session.steps"
+    for done in range(1, 6):
+        card.get_by_role("button", name="One step").click()
+        page.wait_for_function(f"{steps} === {done}")
+    found = train(page, "asymmetry")
+    regular = [[point["score"] for point in one if point["gradientStep"] % 100 == 0] for one in found]
+    assert [len(one) for one in found] == [105, 105] and [len(one) for one in regular] == [100, 100]
+    assert f"SSAQ scored {sum(regular[0]) / 100:.3g} on average" in status(page, "asymmetry")
+
+
+def test_a_tie_is_no_answer(visit):
+    page = visit("light")
+    judged = page.evaluate("""() => {
+      const { preset, prediction } = document.querySelector("[data-preset=race]").hanqLab;
+      const tied = [1, 2].map((i) => ({ label: `agent ${i}`, points: [{ gradientStep: 200, score: 90 }] }));
+      return [preset.verdict(tied).answer, prediction.judge(preset.verdict(tied))];
+    }""")
+    assert judged[0] is None and judged[1].endswith("That answers the question neither way; change the seed, and run again.")

@@ -94,3 +94,14 @@ def test_an_agent_can_be_swung_and_mapped_before_it_is_trained_and_is_forgotten_
     page.get_by_role("button", name="Reset").click()
     assert page.locator(".hanq-lab-pendulum").first.get_attribute("aria-label") == "Pendulum of HANQ, not swung yet"
     assert page.locator(".hanq-lab-map").first.get_attribute("aria-label") == "Map of HANQ, not drawn yet"
+
+
+def test_a_second_agent_may_be_asked_for_while_the_first_trains(visit):
+    page = visit("one", "#algorithm=HANQ&lr=-1.5&seed=3&steps=20000")
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function("document.querySelector('.hanq-lab').hanqLab.session.steps >= 400", timeout=SECONDS)
+    page.get_by_label("Compare two", exact=True).check()
+    assert points(page) == [[], []] and status(page) == "Nothing has been trained yet."
+    assert "b-algorithm=" in page.url and page.get_by_label("Algorithm", exact=True).nth(1).is_visible()
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function("document.querySelector('.hanq-lab').hanqLab.session.steps >= 400", timeout=SECONDS)

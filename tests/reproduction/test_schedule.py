@@ -59,3 +59,10 @@ def test_the_settings_are_those_of_table_1():
     found = paper.result(paper.stem("table1", "Pendulum", "HANQ", "hyper_lr=0.1"), Path(hanq.__file__).parents[1] / "book" / "results")
     assert (found.learning_rate.item(), found.hyper_lr.item()) == (pytest.approx(schedule.START), schedule.KAPPA)
     assert not {*schedule.FULL.seeds} & {*schedule.FULL.path_seeds}
+
+
+def test_any_engine_follows_a_schedule():
+    constant = np.array([1e-3, 1e-3])
+    fused, torch = (schedule._scores("HANQ", constant, SIZE, schedule.ENGINES[name]) for name in ("fused", "torch"))
+    np.testing.assert_allclose(torch, fused, atol=1)
+    assert len(schedule.median_path(SIZE, schedule.ENGINES["torch"])) == 2

@@ -3,6 +3,8 @@
 import { CHOICES, EXPONENTS, bestRate, nameOf, named, sameParts } from "./algorithms.js";
 
 const PREFIXES = ["", "b-"]; // of each agent's words
+const OF_AGENTS = ["algorithm", "lr", ...Object.keys(CHOICES)];
+const KNOWN = new Set([...PREFIXES.flatMap((prefix) => OF_AGENTS.map((word) => prefix + word)), "seed", "steps"]);
 export const SEEDS = 10_000;
 export const LENGTHS = [2_000, 20_000, 200_000];
 
@@ -16,6 +18,11 @@ export function toAddress(agents, seed, steps) {
   return new URLSearchParams([...words, ["seed", seed], ["steps", steps]]);
 }
 
+/** Whether the part of an address after # is one of settings, and not a place on the page. */
+export function isAddress(words) {
+  return [...words.keys()].some((word) => KNOWN.has(word));
+}
+
 /** words: URLSearchParams. starts: settings that hold where the address is silent. Returns {agents, seed, steps}, null for what is not there. */
 export function fromAddress(words, starts) {
   const [seed, steps] = ["seed", "steps"].map((word) => Number(words.get(word) ?? NaN));
@@ -27,11 +34,11 @@ export function fromAddress(words, starts) {
 }
 
 function readAgent(words, prefix, start) {
-  const names = ["algorithm", "lr", ...Object.keys(CHOICES)];
-  if (!names.some((name) => words.has(prefix + name))) return null;
-  const parts = { ...(named()[words.get(`${prefix}algorithm`)] ?? start.parts) };
-  for (const [part, choices] of Object.entries(CHOICES)) {
-    const found = choices.find(([value]) => String(value ?? "none") === words.get(prefix + part));
+  if (!OF_AGENTS.some((name) => words.has(prefix + name))) return null;
+  const name = words.get(`${prefix}algorithm`);
+  const parts = { ...(Object.hasOwn(named(), name) ? named()[name] : start.parts) };
+  for (const part of Object.keys(CHOICES)) {
+    const found = chosen(part, words.get(prefix + part));
     if (found) parts[part] = found[0];
   }
   const exponent = Number(words.get(`${prefix}lr`) ?? NaN);
@@ -39,8 +46,18 @@ function readAgent(words, prefix, start) {
   return { parts, exponent: EXPONENTS.includes(exponent) ? exponent : usual };
 }
 
+/** The choice of a part that a word of an address names, [value, label], or undefined. */
+function chosen(part, word) {
+  return CHOICES[part].find(([value]) => String(value ?? "none") === word);
+}
+
 /** What an address asks for and the settings that came of it do not have, in words; "" where it is all there. */
 export function refused(words, settings) {
-  const other = [...words].filter(([word, value]) => settings.has(word) && settings.get(word) !== value);
-  return other.map(([word, value]) => `${word}=${value} (now ${settings.get(word)})`).join(", ");
+  if (!isAddress(words)) return "";
+  const other = [...words].filter(([word, value]) => {
+    const part = word.replace(/^b-/, "");
+    if (settings.has(word)) return settings.get(word) !== value;
+    return !KNOWN.has(word) || (part in CHOICES && !chosen(part, value));
+  });
+  return other.map(([word, value]) => `${word}=${value}` + (settings.has(word) ? ` (now ${settings.get(word)})` : "")).join(", ");
 }

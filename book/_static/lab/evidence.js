@@ -41,7 +41,9 @@ export class Evidence {
   /** Another algorithm, at the learning rate that scored best on average. */
   chooseFamily() {
     const parts = this.families[this.family.value];
-    this.shown = this.curves.filter((curve) => sameParts(curve.parts, parts)).sort((a, b) => a.learningRate - b.learningRate);
+    const all = this.curves.filter((curve) => sameParts(curve.parts, parts));
+    const isFirst = (curve, i) => all.findIndex(({ learningRate }) => Math.abs(Math.log(learningRate / curve.learningRate)) < 1e-6) === i;
+    this.shown = all.filter(isFirst).sort((a, b) => a.learningRate - b.learningRate); // where two tables have one setting, the first
     const means = this.shown.map(({ mean }) => average(mean));
     this.rate.max = this.shown.length - 1;
     this.rate.disabled = this.shown.length === 1;

@@ -1,6 +1,6 @@
 /** One laboratory: its form, its run, and what is drawn of it. */
 
-import { fromAddress, refused, toAddress } from "./address.js";
+import { fromAddress, isAddress, refused, toAddress } from "./address.js";
 import { colour, named, sameParts, title } from "./algorithms.js";
 import { Controls } from "./controls.js";
 import { element, short, whole } from "./dom.js";
@@ -172,7 +172,8 @@ export class Laboratory {
     const { agents, until, verdict } = this.preset;
     const asked = ({ parts, exponent }, [algorithm, rate]) => sameParts(parts, named()[algorithm]) && exponent === rate;
     const same = this.until === until && this.described.every((agent, i) => asked(agent, agents[i]));
-    return same ? this.prediction.judge(verdict(this.described)) : "The question is about other settings.";
+    const regular = ({ gradientStep }) => gradientStep % (until / POINTS) === 0; // not those of pauses and single steps
+    return same ? this.prediction.judge(verdict(this.described.map((agent) => ({ ...agent, points: agent.points.filter(regular) })))) : "The question is about other settings.";
   }
 
   /** How far the agents are. */
@@ -205,7 +206,7 @@ export class Laboratory {
     };
     new IntersectionObserver((entries) => look((inView = entries.at(-1).isIntersecting))).observe(this.root);
     document.addEventListener("visibilitychange", look);
-    if (this.preset.address) addEventListener("hashchange", () => this.readAddress());
+    if (this.preset.address) addEventListener("hashchange", () => isAddress(new URLSearchParams(location.hash.slice(1))) && this.readAddress());
   }
 
   // The address.

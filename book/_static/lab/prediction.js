@@ -11,10 +11,11 @@ export class Prediction {
     this.root = element("fieldset", { class: "hanq-lab-question" }, element("legend", {}, question), ...rows, element("p", {}, "Choose, then run."));
   }
 
-  /** What to say after a run. found: {answer: index of the choice that was right, words: what was seen}. */
+  /** What to say after a run. found: {answer: index of the choice that was right, or null for none, words: what was seen}. */
   judge({ answer, words }) {
     const chosen = this.fields.findIndex((field) => field.checked);
     const seen = `${words}.`;
+    if (answer === null) return `${seen} That answers the question neither way; change the seed, and run again.`;
     if (chosen < 0) return `${seen} You made no prediction; choose, change the seed, and run again.`;
     return chosen === answer ? `As you said: ${this.choices[answer]}. ${seen}` : `Not this time. You said: ${this.choices[chosen]}. ${seen}`;
   }

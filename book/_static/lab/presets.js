@@ -2,8 +2,8 @@
 
 import { short, whole } from "./dom.js";
 
-/** Index of the lower of two numbers, or 2 where neither is. */
-const lower = ([a, b]) => (a < b ? 0 : b < a ? 1 : 2);
+/** Index of the lower of two numbers, 2 where both are infinite, or null for any other tie. */
+const lower = ([a, b]) => (a < b ? 0 : b < a ? 1 : a === Infinity ? 2 : null);
 
 /** Which agent's score passes a level first. */
 const passesFirst = (level) => (agents) => {
@@ -34,6 +34,7 @@ const apart = (factor) => (agents) => {
   const ends = agents.map(({ points }) => points.at(-1).learningRate);
   const words = agents.map(({ label }, i) => `${label} ended at ${short(ends[i])}`);
   const ratio = ends[0] / ends[1];
+  if (!Number.isFinite(ratio)) return { answer: null, words: words.join("; ") };
   return { answer: ratio > factor ? 0 : ratio * factor >= 1 ? 1 : 2, words: words.join("; ") };
 };
 
@@ -46,7 +47,7 @@ const averagesHigher = (margin) => (agents) => {
 
 /**
  * agents: [name of `named()`, exponent of the learning rate], one or two. until: gradient steps. charts: which, by measure.
- * question and choices: what to predict; verdict: (agents with their points) -> {answer: which choice was right, words: what was seen}.
+ * question and choices: what to predict; verdict: (agents with their points) -> {answer: which choice was right, or null for none, words: what was seen}.
  */
 export const PRESETS = {
   laboratory: {

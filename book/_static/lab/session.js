@@ -19,7 +19,7 @@ export class Session {
 
   /** Forget what was trained. settings: createAgent's, one for each agent. until, every: gradient steps in all, and between evaluations. */
   reset(settings, until, every) {
-    this.pause();
+    this.halt();
     for (const { id } of this.agents) if (id) this.send({ type: "remove", id });
     this.agents = settings.map((one) => ({ id: null, settings: one, points: [], steps: 0 }));
     Object.assign(this, { until, every, target: 0, failure: null });
@@ -47,10 +47,15 @@ export class Session {
   }
 
   pause() {
-    if (!this.playing) return;
+    if (this.halt()) this.on.stopped(false);
+  }
+
+  /** Stop training, and tell nobody. Returns whether there was any. */
+  halt() {
+    if (!this.playing) return false;
     this.playing = false;
     for (const { id } of this.agents) this.send({ type: "pause", id });
-    this.on.stopped(false);
+    return true;
   }
 
   advance(target) {

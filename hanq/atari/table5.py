@@ -23,7 +23,7 @@ from hanq.training import scores
 from hanq.training.train import axis
 
 ROWS = {paper.file_name(name): row for (name, _), row in paper.SEAQUEST.items()}
-SHOWN = ("HANQ", "DQN-LN")  # rows whose best agent is stored, at 3.5 MB each, because the book shows it playing
+SHOWN = ("HANQ",)  # rows whose best agent is stored, at 3.5 MB each, because the book shows it playing
 ORIGIN = ("command", "commit", "date", "machine", "device", "engine", "frames", "cuda_graph", "wall_seconds")
 
 

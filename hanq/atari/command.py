@@ -118,7 +118,7 @@ def finished(path, asked):
     steps = there.get("gradient_steps", 0)
     shorter = steps < asked["gradient_steps"]
     least = asked | {"gradient_steps": steps} if shorter else asked
-    check_same(path, there, least, "ask for what it holds to go on, use another folder, or move the file away")
+    check_same(path, there, least, "use another folder, or move the file away")
     return None if shorter else found
 
 

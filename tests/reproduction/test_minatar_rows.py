@@ -60,6 +60,7 @@ def small(monkeypatch):
     monkeypatch.setattr(protocol, "QUICK_TUNED", protocol.Protocol(Round(range(2), 6, 3), tiny, tiny, finalists=1))
     monkeypatch.setattr(minatar, "QUICK", Round(range(200, 202), 6, 3))
     monkeypatch.setattr(minatar, "QUICK_SIZE", 300)
+    monkeypatch.setattr(minatar, "CHOSEN", {})
     monkeypatch.setattr(minatar, "ROWS", {"HANQ": replace(minatar.ROWS["HANQ"], settings=dict(learning_rate=[1e-3, 10**-3.5, 1e-4]))})
 
 

@@ -158,7 +158,7 @@ def test_next_observations_across_ends_are_counted():
 
 
 def test_values_in_the_thousands_and_narrow_ones_are_named_unless_they_are_standardised():
-    check("a column with values in the thousands, or all within a few hundredths | a warning that names the column", True)
+    check("a column with values above 1,000, or with a standard deviation below 0.05 | a warning that names the column", True)
     data = log(seen=1000 * ROWS)
     settings = dict(learning_rate=1e-3, gradient_steps=1, batch_size=4, progress=False)
     for one in (data, log(seen=1e-3 * ROWS)):

@@ -230,6 +230,7 @@ def test_a_stopped_row_goes_on_where_it_stopped(result, folder, tmp_path, monkey
         (["--steps", "0"], "gradient_steps=0"),
         (["--row", "DQN", "--target-rate", "2"], "target_rate=2"),
         (["--row", "PQN"], "invalid choice: 'PQN'"),
+        (["--row", "DQN-LN", "DQN-LN"], "row=['DQN-LN', 'DQN-LN'] repeats a row"),
         (["--device", "tpu"], "device='tpu'"),
     ],
 )
@@ -260,9 +261,3 @@ def test_more_steps_go_on_from_where_a_finished_row_ended(folder, tmp_path, monk
     monkeypatch.setattr(training, "segments", watched)
     main(arguments(tmp_path, row="DQN-LN", rates=[1e-3], steps=3))
     assert starts == [2]
-
-
-def test_a_row_named_twice_is_refused(tmp_path, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        main(["table5", "--row", "DQN-LN", "DQN-LN", "--work", str(tmp_path), "--out", str(tmp_path)])
-    assert "row=['DQN-LN', 'DQN-LN'] repeats a row" in capsys.readouterr().err

@@ -50,6 +50,11 @@ def test_actions_keep_the_numbers_of_their_space():
     assert data.action_labels == (4, 5, 6)
 
 
+def test_a_provenance_is_a_dict():
+    with pytest.raises(ValueError, match="provenance=5 is not plain data"):
+        hanq.Dataset.from_minari(stored(PLACES, np.array([1, 0, 2]), BOX, spaces.Discrete(3)), provenance=5)
+
+
 REFUSED = {
     "continuous actions": (stored(PLACES, np.zeros((3, 1)), BOX, spaces.Box(-1, 1, (1,))), "dataset has actions in Box"),
     "dict": (stored({}, np.zeros(3), spaces.Dict(a=BOX), spaces.Discrete(3)), "dataset has observations in Dict"),

@@ -153,9 +153,12 @@ def test_a_velocity_that_the_pendulum_cannot_have_is_refused(value):
     assert_refused(f"eval_velocity={re.escape(repr(value))} is out of range", "from 0 to 8", eval_velocity=value)
 
 
+@pytest.mark.filterwarnings("ignore:the dataset names no environment")
 def test_a_velocity_of_starts_is_pendulums_alone():
     with pytest.raises(ValueError, match="eval_velocity=2.0 applies to Pendulum only: leave it out for CartPole"):
         train(dataset=hanq.collect("CartPole", [0], size=8), eval_velocity=2.0)
+    with pytest.raises(ValueError, match="leave it out for data without an environment"):
+        train(dataset=replace(hanq.collect("CartPole", [0], size=8), environment=None), eval_velocity=2.0)
 
 
 def test_an_unknown_engine_is_refused():

@@ -23,7 +23,7 @@ OURS = (".nc.lock", ".checkpoint.lock", ".partial.lock")  # the endings of the l
 
 def as_path(name, value):
     """Convert an argument to a Path and expand `~`. Raises TypeError or ValueError, naming the argument, if that fails."""
-    if value in ("", b"") or (isinstance(value, str) and "\0" in value):
+    if isinstance(value, str) and (not value or "\0" in value):
         raise ValueError(f"{name}={value!r} is no path: use a str of at least one character, none of them 0, or a pathlib.Path")
     try:
         return Path(value).expanduser()

@@ -1,5 +1,6 @@
 """Promise: `~` is the home folder wherever a path comes in, and what is no path is refused by name."""
 
+import numpy as np
 import pytest
 from helpers import DQN, TORCH, names, small_pendulum
 
@@ -88,3 +89,8 @@ def test_an_empty_folder_is_not_the_present_one(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="^folder='' is no path: "):
         hanq.collect("Pendulum", [0], size=20, folder="")
     assert names(tmp_path) == []
+
+
+def test_an_array_is_no_path_whatever_it_holds():
+    with pytest.raises(TypeError, match="^path=array.* is not a path: use a str or a pathlib.Path"):
+        small_pendulum().save(np.array(["a", "b"]))

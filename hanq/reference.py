@@ -173,9 +173,10 @@ def objective_gradient(network, agents, state, batch):
 def hyper_step(network, agents, state, batch):
     """Move every learning rate against its hypergradient, Eqs. (5) and (7).
 
-    Adam acts on log(learning rate), because the paper's own form diverges at hyper_lr = 0.1. That form is available as "raw",
-    and may make rates negative; "square" acts on a, where the rate is a**2. Adam counts the directions of the weights so far:
-    from 1 at the first gradient step if the rate moves last, or at the second if it moves first.
+    Adam acts on log(learning rate), because on the rate itself it diverges at the paper's hyper_lr = 0.1. That form is "raw", and
+    "plain" is the gradient step that the paper prints; both may make rates negative. "square" acts on a, where the rate is a**2.
+    Adam counts the directions of the weights so far: from 1 at the first gradient step if the rate moves last, or at the second
+    if it moves first.
     """
     algorithm, rate = network.algorithm, state.learning_rate
     slope = -inner(objective_gradient(network, agents, state, batch), state.direction)  # Eq. (7), (agents,)
@@ -183,13 +184,13 @@ def hyper_step(network, agents, state, batch):
         slope = slope * rate  # d loss / d log(rate)
     elif algorithm.rate_form == "square":
         slope = slope * 2 * rate.sqrt()  # d loss / d a
-    direction, first, second = adam_direction(
-        state.hyper_first_moment, state.hyper_second_moment, slope, state.gradient_step, algorithm.hyper_beta_2
-    )
+    direction, first, second = slope, state.hyper_first_moment, state.hyper_second_moment
+    if algorithm.rate_form != "plain":
+        direction, first, second = adam_direction(first, second, slope, state.gradient_step, algorithm.hyper_beta_2)
     change = -agents.hyper_lr * direction
     if algorithm.rate_form == "log":
         moved = rate * torch.exp(change)  # Eq. (5)
-    elif algorithm.rate_form == "raw":
+    elif algorithm.rate_form in ("raw", "plain"):
         moved = rate + change
     else:  # the state only holds the square of a: if a becomes negative, continue with -a
         a = rate.sqrt() + change

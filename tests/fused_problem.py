@@ -10,7 +10,7 @@ from hanq.algorithm import Agents, Network, State
 from hanq.engines import fused, torch_engine
 from hanq.engines.population import initial_state
 
-HYPER_LR = {"log": 0.1, "raw": 1e-4, "square": 1e-3}  # of a rate of 1e-3: its own size ends in noise
+HYPER_LR = {"log": 0.1, "raw": 1e-4, "square": 1e-3, "plain": 1e-6}  # of a rate of 1e-3: its own size ends in noise
 
 
 def transitions(obs_dim=3, actions=3, size=60, seeds=2):

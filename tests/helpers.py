@@ -46,6 +46,8 @@ ALGORITHMS = {
     "rate last, semi": replace(HANQ, rate_first=False, hyperobjective="semi"),
     "raw": replace(HANQ, rate_form="raw"),
     "square": replace(HANQ, rate_form="square"),
+    "plain": replace(HANQ, rate_form="plain"),
+    "rate last, plain": replace(HANQ, rate_first=False, rate_form="plain"),
     "rate last, square, other Adam": replace(HANQ, rate_first=False, rate_form="square", hyper_beta_2=0.9, hyper_second_moment=1e-3),
     "HANQ, norm first, two layers": replace(HANQ, norm_first=True, hidden_layers=2),
     "everything else": hanq.Algorithm(

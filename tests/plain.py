@@ -59,25 +59,26 @@ def training(network, theta, batches, learning_rate, discount, target_rate=None,
     """Parameters and learning rate after each batch; target_rate None: there is no target network.
 
     The hypergradient is autograd through the last update, on what Adam moves: the rate's
-    logarithm, the rate itself, or the number whose square it is, sign and all.
+    logarithm, the rate itself, or the number whose square it is, sign and all. A "plain" rate is
+    moved by gradient descent.
     """
     algorithm = network.algorithm
     theta = theta.clone().requires_grad_()
     target = theta.detach().clone()
-    inverse, rate_of = {"log": (torch.log, torch.exp), "raw": (torch.clone, torch.clone), "square": (torch.sqrt, torch.square)}[
-        algorithm.rate_form
-    ]
+    forms = {"log": (torch.log, torch.exp), "square": (torch.sqrt, torch.square)}
+    inverse, rate_of = forms.get(algorithm.rate_form, (torch.clone, torch.clone))
     moved_by_adam = inverse(torch.tensor(learning_rate, dtype=theta.dtype)).requires_grad_()
     adam = torch.optim.Adam([theta], lr=learning_rate, weight_decay=weight_decay)
     hyper_adam = torch.optim.Adam([moved_by_adam], lr=hyper_lr, betas=(0.9, algorithm.hyper_beta_2))
     start = torch.full_like(moved_by_adam.detach(), algorithm.hyper_second_moment)
     hyper_adam.state[moved_by_adam] = {"step": torch.tensor(0.0), "exp_avg": torch.zeros_like(start), "exp_avg_sq": start}
+    optimiser = torch.optim.SGD([moved_by_adam], lr=hyper_lr) if algorithm.rate_form == "plain" else hyper_adam
 
     def move_rate(before, direction, batch):
         moved = before - rate_of(moved_by_adam) * direction
         through = moved if algorithm.hyperobjective == "residual" else target
         (moved_by_adam.grad,) = torch.autograd.grad(loss(network, moved, through, batch, discount), moved_by_adam)
-        hyper_adam.step()
+        optimiser.step()
 
     last, history = None, []
     for batch in batches:

@@ -35,12 +35,13 @@ def test_raw_and_square_rates_cross_zero_as_in_plain_agents():
             assert torch.isclose(rates.sqrt() + before.sqrt(), moved, rtol=1e-5).any()
 
 
-CLOSED = {  # rate, kappa, Adam's direction -> the next rate
-    "log": lambda rate, kappa, u: rate * math.exp(-kappa * u),
-    "raw": lambda rate, kappa, u: rate - kappa * u,
-    "square": lambda rate, kappa, u: (math.sqrt(rate) - kappa * u) ** 2,
+CLOSED = {  # rate, kappa, Adam's direction, slope -> the next rate
+    "log": lambda rate, kappa, u, _: rate * math.exp(-kappa * u),
+    "raw": lambda rate, kappa, u, _: rate - kappa * u,
+    "square": lambda rate, kappa, u, _: (math.sqrt(rate) - kappa * u) ** 2,
+    "plain": lambda rate, kappa, _, g: rate - kappa * g,
 }
-ALONG = {"log": lambda rate: rate, "raw": lambda rate: 1.0, "square": lambda rate: 2 * math.sqrt(rate)}
+ALONG = {"log": lambda rate: rate, "raw": lambda rate: 1.0, "plain": lambda rate: 1.0, "square": lambda rate: 2 * math.sqrt(rate)}
 
 
 @pytest.mark.parametrize(("beta_2", "second"), [(0.999, 0.0), (0.9, 1e-8), (0.0, 1e-2)])
@@ -54,7 +55,7 @@ def test_the_first_hyper_step_in_closed_form(form, beta_2, second):
     for i, rate in enumerate(agents.learning_rate.tolist()):
         g = slope_by_differences(network, params[i], state.direction[i], member(batch, i), discount[i], rate) * ALONG[form](rate)
         u = g / (math.sqrt(beta_2 * second / (1 - beta_2) + g * g) + 1e-8)
-        assert state.learning_rate[i].item() == pytest.approx(CLOSED[form](rate, 0.01, u), rel=1e-6)
+        assert state.learning_rate[i].item() == pytest.approx(CLOSED[form](rate, 0.01, u, g), rel=1e-6)
 
 
 def slope_by_differences(network, before, direction, batch, discount, rate, target=None, h=1e-6):

@@ -13,6 +13,7 @@ from hanq.reproduction.paper import LEARNING_RATES, TABLES, WITHOUT, Row, row, s
 
 RETIRED = {"hyper-HANQ-raw-decays": "5c658aa5e05c"}  # results whose algorithm is no longer here, and the commit that made them
 FIRST_RATES = [10**-1.5, 10**-2, 10**-2.5]
+PLAIN_STEPS = [10**-exponent for exponent in range(2, 11)]  # kappa where no Adam divides the slope by its size
 BASELINES = {  # the paper's best rates, half a decade to either side, and what it says of the rest
     "DQN": Row((DQN,), dict(learning_rate=[10**-2, 10**-2.5, 10**-3], target_rate=1e-3)),
     "DQN-LN": Row((DQN_LN,), dict(learning_rate=[10**-3, 10**-3.5, 10**-4])),
@@ -58,6 +59,9 @@ VARIATIONS = {
         "HANQ-rate-last": vary("HANQ", rate_first=False),
         "HANQ-raw": vary("HANQ", dict(hyper_lr=[1e-2, 1e-3, 1e-4]), rate_form="raw"),
         "HANQ-raw-0.1": vary("HANQ", rate_form="raw"),
+        "HANQ-plain": vary("HANQ", dict(hyper_lr=PLAIN_STEPS), rate_form="plain"),
+        "HANQ-plain-0.1": vary("HANQ", rate_form="plain"),
+        "HANQ-plain-rate-last": vary("HANQ", dict(hyper_lr=PLAIN_STEPS), rate_form="plain", rate_first=False),  # Algorithm 2 as printed
         "HANQ-square": vary("HANQ", dict(hyper_lr=[1e-1, 1e-2, 1e-3]), rate_form="square"),
         "HANQ-beta_2-0.99": vary("HANQ", hyper_beta_2=0.99),
         "HANQ-beta_2-0.9": vary("HANQ", hyper_beta_2=0.9),

@@ -33,7 +33,9 @@ VARIANTS |= {
     "rate last, symmetric, norms first": replace(HANQ, rate_first=False, symmetric=True, norm_first=True),
     "raw": replace(HANQ, rate_form="raw"),
     "square": replace(HANQ, rate_form="square"),
+    "plain": replace(HANQ, rate_form="plain"),
     "rate last, raw": replace(HANQ, rate_first=False, rate_form="raw"),
+    "rate last, plain": replace(HANQ, rate_first=False, rate_form="plain"),
     "another Adam": replace(HANQ, hyper_beta_2=0.9, hyper_second_moment=1e-8),
 }
 VARIANTS |= {

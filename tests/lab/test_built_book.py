@@ -10,6 +10,13 @@ TOP = BOOK.parent
 CHAPTERS = sorted([path.stem for path in BOOK.glob("*.ipynb")] + ["laboratory"])
 PAGES = [*CHAPTERS, "api", "notation", "references"]
 SET = "globalThis.MathJax?.startup?.promise?.then(() => true) ?? true"  # once the equations stand there, on a page that has any
+PARTED = """() => [...document.querySelectorAll("span.math")].filter((formula) => {
+  const text = formula.nextSibling, next = document.createRange();
+  if (text?.nodeType !== Node.TEXT_NODE || !/^\\S/.test(text.data)) return false;
+  next.setStart(text, 0);
+  next.setEnd(text, 1);
+  return next.getBoundingClientRect().left < formula.getBoundingClientRect().left;
+}).map((formula) => formula.parentElement.textContent)"""  # inline formulas of which a line ends before the comma, or whatever touches them
 LOGO = "region"  # the theme's logo on a phone stands outside its landmarks
 
 
@@ -62,6 +69,7 @@ def test_a_page_loads_without_an_error_and_fits_a_phone_and_a_narrow_window(read
     assert page.locator(".hanq-lab > .hanq-lab-card").count() == wanted >= (name in ("intro", "laboratory", "q-learning", "reproduction"))
     for width in (390, 1100):  # at 1,100 pixels there is no margin for asides
         page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate(PARTED) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 

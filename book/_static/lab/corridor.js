@@ -3,6 +3,8 @@
 import { drawn, element, newId, short } from "./dom.js";
 
 const [STATES, DISCOUNT, NEAR, FAR] = [4, 0.99, 1, 2];
+const [END, CELL, GAP] = [50, 98, 8]; // how wide the picture draws an end, a state, and the gap between two of them
+const WIDTH = 2 * END + STATES * CELL + (STATES + 1) * GAP;
 
 /** Solves scale * Q(s, a) = r + discount * max Q(s', .): [Q(s, left), Q(s, right)] of each state, from the last backwards. */
 export function corridorValues(scale) {
@@ -19,7 +21,7 @@ export class Corridor {
     const id = newId("scale");
     this.slider = element("input", { id, type: "range", min: 1, max: 1.6, step: 0.01, value: 1, oninput: () => this.show() });
     this.output = element("output", { for: id, "aria-live": "off" });
-    this.picture = drawn("svg", { role: "img", viewBox: "0 0 560 120", class: "hanq-lab-corridor" });
+    this.picture = drawn("svg", { role: "img", viewBox: `-1 0 ${WIDTH + 2} 120`, class: "hanq-lab-corridor" });
     this.words = element("p", { class: "hanq-lab-status" });
     this.root = element(
       "section",
@@ -38,7 +40,7 @@ export class Corridor {
     const values = corridorValues(scale);
     this.output.textContent = scale.toFixed(2);
     this.slider.setAttribute("aria-valuetext", `${scale.toFixed(2)}, a discount of ${short(DISCOUNT / scale)}`);
-    this.picture.replaceChildren(...values.flatMap((pair, s) => cell(pair, s)), ...end(0, NEAR), ...end(STATES + 1, FAR));
+    this.picture.replaceChildren(...values.flatMap((pair, s) => cell(pair, s)), ...end(0, NEAR), ...end(WIDTH - END, FAR));
     const goes = values[0][1] > values[0][0] ? "right, to the reward of 2" : "left, to the reward of 1";
     const words = `The implied discount is γ / ω = ${short(DISCOUNT / scale)}. From the first state the greedy policy goes ${goes}.`;
     this.words.textContent = words;
@@ -46,25 +48,22 @@ export class Corridor {
   }
 }
 
-const LEFT = 10; // of the first box; boxes are 90 apart
-
 /** One state with both of its values, and the greedy arrow between them. */
 function cell([left, right], s) {
-  const x = LEFT + 90 * (s + 1);
+  const x = END + GAP + (CELL + GAP) * s;
   const goesRight = right > left;
   return [
-    drawn("rect", { x, y: 20, width: 82, height: 80, rx: 6, class: "cell" }),
-    drawn("text", { x: x + 41, y: 56, "text-anchor": "middle", class: "arrow" }, goesRight ? "→" : "←"),
+    drawn("rect", { x, y: 20, width: CELL, height: 80, rx: 6, class: "cell" }),
+    drawn("text", { x: x + CELL / 2, y: 56, "text-anchor": "middle", class: "arrow" }, goesRight ? "→" : "←"),
     drawn("text", { x: x + 6, y: 92, class: goesRight ? "" : "best" }, left.toFixed(2)),
-    drawn("text", { x: x + 76, y: 92, "text-anchor": "end", class: goesRight ? "best" : "" }, right.toFixed(2)),
+    drawn("text", { x: x + CELL - 6, y: 92, "text-anchor": "end", class: goesRight ? "best" : "" }, right.toFixed(2)),
   ];
 }
 
-/** What ends an episode: its reward. */
-function end(place, reward) {
-  const x = LEFT + 90 * place;
+/** What ends an episode, to the left of the states or to their right: its reward. */
+function end(x, reward) {
   return [
-    drawn("rect", { x, y: 20, width: 82, height: 80, rx: 6, class: "end" }),
-    drawn("text", { x: x + 41, y: 66, "text-anchor": "middle" }, `+${reward}`),
+    drawn("rect", { x, y: 20, width: END, height: 80, rx: 6, class: "end" }),
+    drawn("text", { x: x + END / 2, y: 66, "text-anchor": "middle" }, `+${reward}`),
   ];
 }

@@ -11,7 +11,7 @@ from hanq.engines.fused.kernels import EXACT, FAST
 from hanq.reference import BETA_1, BETA_2, EPSILON
 
 FORMS = CHOICES["rate_form"]
-LOG, SQUARE = FORMS.index("log"), FORMS.index("square")
+LOG, SQUARE, PLAIN = (FORMS.index(form) for form in ("log", "square", "plain"))
 TINY = 1e-35  # far below what changes any weight, and still above the subnormal numbers of float32, which begin at 1.2e-38
 
 
@@ -51,7 +51,7 @@ def number_direction(moving, slope, beta_2, count):
 
 @part(**FAST)
 def hyper_step(hyper, moving, hyper_lr, slope, count):
-    """Move the learning rate against its hypergradient, Eq. (5), by Adam on the rate, its logarithm or its square root.
+    """Move the learning rate against its hypergradient, Eq. (5): plainly, or by Adam on the rate, its logarithm or its square root.
 
     moving: (3,), the learning rate and both moments. count: the number of Adam's step, from 1.
     """
@@ -64,6 +64,8 @@ def hyper_step(hyper, moving, hyper_lr, slope, count):
         moving[0] = a * a
         if a < 0:
             moving[1] = -moving[1]  # continue with -a, see `reference`
+    elif hyper.rate_form == PLAIN:
+        moving[0] -= hyper_lr * slope
     else:
         moving[0] -= hyper_lr * number_direction(moving, slope, hyper.beta_2, count)
 

@@ -52,7 +52,7 @@ BROAD = HALVED._replace(second=Round(range(100, 112), 60_000, 3_000), finalists=
 LONG = HALVED._replace(first=Round(range(100, 108), 200_000, 5_000), second=Round(range(100, 108), 200_000, 5_000), growing=3)
 CROSSED = Protocol(Round(range(10), 60_000, 2_000))
 BEYOND = Protocol(Round(paper.SEEDS, 20_000, 4_000))  # by then a learned rate is so small that little changes
-PROTOCOLS = {"datasets": CROSSED, "starts": HALVED, "choice": BROAD, "beyond": BEYOND}  # other variations: SHORT
+PROTOCOLS = {"datasets": CROSSED, "starts": HALVED, "choice": BROAD, "beyond": BEYOND, "target": LONG}  # other variations: SHORT
 QUICK = Round(range(3), 1_000, 200)
 QUICK_TUNED = Protocol(QUICK, Round(range(100, 102), 200, 100), Round(range(100, 102), 500, 100), finalists=1)
 EVAL_EPISODES = 10

@@ -72,6 +72,9 @@ VARIATIONS = {
     "kappa": {  # Tables 2 and 3 with the kappa that is HANQ's best, where the tables tune it anew
         name.replace("/", "").replace(" ", "-"): row(algorithm, hyper_lr=0.1) for name, algorithm in WITHOUT.items()
     },
+    "target": {  # at full size: Table 8 without hypergradient, at the target rate that its rows with a large kappa choose
+        "DQN-0.01": row(DQN, learning_rate=LEARNING_RATES, target_rate=1e-2)
+    },
     "starts": {  # at full size: evaluation from Gymnasium's reset, instead of every state as in the data
         stem(table, "Pendulum", *score): replace(row, evaluation={"eval_velocity": 1.0})
         for table in ("table1", "table2", "table3")

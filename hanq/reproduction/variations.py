@@ -73,7 +73,7 @@ VARIATIONS = {
         name.replace("/", "").replace(" ", "-"): row(algorithm, hyper_lr=0.1) for name, algorithm in WITHOUT.items()
     },
     "target": {  # at full size: Table 8 without hypergradient, at the target rate that its rows with a large kappa choose
-        "DQN-0.01": row(DQN, learning_rate=LEARNING_RATES, target_rate=1e-2)
+        "DQN-0.01": row(DQN, target_rate=1e-2)
     },
     "starts": {  # at full size: evaluation from Gymnasium's reset, instead of every state as in the data
         stem(table, "Pendulum", *score): replace(row, evaluation={"eval_velocity": 1.0})

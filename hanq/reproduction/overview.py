@@ -39,7 +39,7 @@ def label(line) -> str:
     name = VARIANTS.get(line.algorithm, line.algorithm).replace("l2N", "ℓ2N").replace(" 3-layer", "")
     setting = dict(part.split("=") for part in re.findall(r"\w+=[\w.-]+", line.setting))
     words = [f"γ = {setting['discount']}"] if "discount" in setting else []
-    words += [f"κ = {float(setting['hyper_lr']):g}"] if line.table == "8" else []
+    words += [f"κ = {np.format_float_positional(float(setting['hyper_lr']), trim='-')}"] if line.table == "8" else []
     if line.table in "1569" and not name.startswith(("HANQ", "without")):
         words.append("no target network" if setting.get("target_rate") == "1" else "target network")
     words += [line.setting] if "hyperobjective" in line.setting else []

@@ -57,6 +57,10 @@ FACTS = {
         (seeds(hanq("Acrobot").result) < 10).sum() == 5 and (collect("Acrobot", range(30)).terminated.sum(1) == 0).sum() == 25
     ),
     "HANQ falls from 101 to 26, 17 or 11": lambda: [round(level(which)) for which in ("1.0", "0.0", "2.0", "-1.0")] == [101, 26, 17, 11],
+    "The paper prints a plain step for $\\alpha$; it works as well, with $\\kappa = 10^{-6}$": lambda: (
+        gain("hyper-HANQ-plain", "default-HANQ")[1] < 0 < gain("hyper-HANQ-plain", "default-HANQ")[2]
+        and result("hyper-HANQ-plain").hyper_lr.item() == pytest.approx(1e-6)
+    ),
     "from Gymnasium's own starts HANQ scores 88.5": lambda: round(seeds("starts-" + hanq().result).mean().item(), 1) == 88.5,
 }
 

@@ -65,8 +65,8 @@ def training(network, theta, batches, learning_rate, discount, target_rate=None,
     algorithm = network.algorithm
     theta = theta.clone().requires_grad_()
     target = theta.detach().clone()
-    forms = {"log": (torch.log, torch.exp), "square": (torch.sqrt, torch.square)}
-    inverse, rate_of = forms.get(algorithm.rate_form, (torch.clone, torch.clone))
+    forms = {"log": (torch.log, torch.exp), "square": (torch.sqrt, torch.square)} | dict.fromkeys(("raw", "plain"), (torch.clone,) * 2)
+    inverse, rate_of = forms[algorithm.rate_form]
     moved_by_adam = inverse(torch.tensor(learning_rate, dtype=theta.dtype)).requires_grad_()
     adam = torch.optim.Adam([theta], lr=learning_rate, weight_decay=weight_decay)
     hyper_adam = torch.optim.Adam([moved_by_adam], lr=hyper_lr, betas=(0.9, algorithm.hyper_beta_2))

@@ -1,22 +1,18 @@
 """Promise: one command does Table 5 in stretches, and each row's file says what it holds."""
 
 import json
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
+from small_table5 import RATES, arguments
 
 from hanq import load_run
 from hanq.__main__ import main
-from hanq.algorithm import DQN, DQN_LN, HANQ, Algorithm
-from hanq.atari import command, evaluation, table5, training
+from hanq.algorithm import HANQ, Algorithm
+from hanq.atari import evaluation, table5, training
 from hanq.atari.network import seaquest_network
 from hanq.data.foundations import records
 from hanq.reproduction import paper
-
-SMALL = {"transitions": 60, "batch-size": 2, "eval-every": 1, "eval-episodes": 1, "eval-steps": 5}
-RATES = [1e-3, 1e-4]
 
 
 @pytest.fixture(scope="module")
@@ -29,32 +25,12 @@ def small_sample(monkeypatch):
     monkeypatch.setattr(evaluation, "SAMPLE", 16)
 
 
-def arguments(folder, row="HANQ", steps=2, rates=RATES, seeds=(5, 3)):
-    small = [part for name, count in SMALL.items() for part in (f"--{name}", count)]
-    words = ["--row", row, "--steps", steps, "--learning-rate", *rates, "--seed", *seeds, "--work", folder, "--out", folder / "out"]
-    return [str(word) for word in ("table5", *words, *small)]
-
-
 @pytest.fixture(scope="module")
 def result(folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "SAMPLE", 16)
         main(arguments(folder))
     return records.load(folder / "out" / "seaquest" / "HANQ.nc")
-
-
-def test_the_rows_are_the_papers_four_with_its_grid():
-    printed = paper.numbers().query("table == '5'")
-    assert set(zip(printed.algorithm, printed.setting, strict=True)) == set(paper.SEAQUEST)
-    assert list(table5.ROWS) == ["HANQ", "DQN-LN", "w-o-metapredictor", "DQN"]
-    assert [row.algorithms for row in table5.ROWS.values()][:2] == [(HANQ,), (DQN_LN,)]
-    np.testing.assert_allclose(np.log10(paper.ATARI_LEARNING_RATES), np.arange(-2.5, -8.1, -0.5))
-    settings = table5.settings_of(table5.ROWS["DQN"], paper.ATARI_LEARNING_RATES, paper.ATARI_TARGET_RATES)
-    assert table5.ROWS["DQN"].algorithms == (DQN,) and len(settings) == 12
-    assert settings[3] == {"learning_rate": [1e-4], "hyper_lr": [0.0], "target_rate": [1e-4, 1e-5, 1e-6], "discount": [0.99]}
-    for label in ("HANQ", "DQN-LN", "w-o-metapredictor"):
-        (settings,) = table5.settings_of(table5.ROWS[label], [1e-4], paper.ATARI_TARGET_RATES)
-        assert settings["hyper_lr"] == [0.0] and settings["target_rate"] == [1.0]
 
 
 def test_a_row_is_one_file_of_its_grid_that_says_where_each_part_comes_from(result, folder):
@@ -109,12 +85,6 @@ def test_dqn_can_be_given_fewer_target_rates(folder):
     assert records.load(folder / "out" / "seaquest" / "DQN.nc").target_rate.values.tolist() == [1e-5]
 
 
-def test_a_repeated_learning_rate_is_refused_before_anything_is_trained(tmp_path):
-    with pytest.raises(SystemExit, match="2"):
-        main(arguments(tmp_path, rates=[1e-4, 1e-4]))
-    assert not list(tmp_path.iterdir())
-
-
 def test_a_file_of_another_training_under_its_name_is_neither_taken_for_it_nor_replaced(result, folder, tmp_path, monkeypatch, capsys):
     """1e-3 and a learning rate that is written the same."""
     (path,) = folder.glob("HANQ-learning_rate=0.001-*.nc")
@@ -167,19 +137,6 @@ def test_a_result_of_another_algorithm_is_kept(result, tmp_path, monkeypatch, ca
     assert "algorithm.predictor='meta' where algorithm.predictor='none' is asked for" in capsys.readouterr().err
 
 
-def test_the_committed_results_may_be_replaced_by_the_whole_experiment_and_are_kept_for_a_part(tmp_path, monkeypatch):
-    committed = Path(__file__).parents[2] / "book" / "results"
-    trained = []
-    monkeypatch.setattr(command, "trained", lambda path, *_: trained.append(path) or 1 / 0)
-    shutil.copytree(committed / "seaquest", tmp_path / "seaquest")
-    folders = ["--work", str(tmp_path / "work"), "--out", str(tmp_path)]
-    with pytest.raises(ZeroDivisionError):
-        main(["table5", *folders])
-    small = ["--learning-rate", "1e-4", "--seed", "0", "--steps", "10000", "--eval-every", "1000", "--target-rate", "1e-4"]
-    main(["table5", *folders, *small])  # it is all there
-    assert len(trained) == 1
-
-
 def test_the_checkpoint_of_a_longer_training_is_kept(result, folder, tmp_path, monkeypatch):
     """A row of 2 steps was finished, and its extension to 4 stopped at 3."""
     (tmp_path / "frames").symlink_to(folder / "frames")
@@ -221,32 +178,6 @@ def test_a_stopped_row_goes_on_where_it_stopped(result, folder, tmp_path, monkey
     main(arguments(tmp_path))
     again = records.load(tmp_path / "out" / "seaquest" / "HANQ.nc")
     assert again.equals(result)
-
-
-@pytest.mark.parametrize(
-    ("extra", "named"),
-    [
-        (["--learning-rate", "1e-4", "-1"], "learning_rate=-1.0"),  # of the second training
-        (["--steps", "0"], "gradient_steps=0"),
-        (["--row", "DQN", "--target-rate", "2"], "target_rate=2"),
-        (["--row", "PQN"], "invalid choice: 'PQN'"),
-        (["--row", "DQN-LN", "DQN-LN"], "row=['DQN-LN', 'DQN-LN'] repeats a row"),
-        (["--device", "tpu"], "device='tpu'"),
-    ],
-)
-def test_a_bad_argument_ends_the_command_before_anything_is_collected(tmp_path, capsys, extra, named):
-    with pytest.raises(SystemExit) as ended:
-        main([*arguments(tmp_path), *extra])
-    assert ended.value.code == 2 and named in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_file_is_named_after_what_differs_from_the_usual():
-    class Options:
-        seed, transitions, precision = [0], 100_000, "float32"
-
-    rates = {"learning_rate": [10**-2.5], "hyper_lr": [0.0], "target_rate": [1.0], "discount": [0.99]}
-    assert command.file_name("HANQ", rates, Options) == "HANQ-learning_rate=0.00316228-seed=0"
 
 
 def test_more_steps_go_on_from_where_a_finished_row_ended(folder, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hanq.reproduction import ledger, overview, paper
+from hanq.reproduction import claimed, ledger, overview, paper
 from hanq.training import scores
 
 BOOK = Path(__file__).parents[2] / "book"
@@ -51,6 +51,11 @@ def row(table, algorithm, setting="", environment="Pendulum"):
 
 def hanq(environment="Pendulum"):
     return row("1", "HANQ", "hyper_lr=0.1", environment)
+
+
+def finding(text):
+    """What the results say about one of the paper's claims."""
+    return next(one for one in claimed.findings(FOLDER) if one.claim.text == text)
 
 
 def result(name):

@@ -18,7 +18,8 @@ STUDIES = {  # experiments with files of their own; looked up when they run
     offline_choice.NAME: lambda *given, **options: offline_choice.reproduce(*given, **options),
     schedule.NAME: lambda *given, **options: schedule.reproduce(*given, **options),
     minatar.SCALE: lambda *given, **options: minatar.scale(*given, **options),
-} | {name: lambda *given, name=name, **options: reruns.reproduce(name, *given, **options) for name in reruns.ROWS}
+    reruns.NAME: lambda *given, **options: reruns.reproduce(*given, **options),
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -87,9 +88,8 @@ def main(arguments=None):
 def show_list(options):
     for name in protocol.EXPERIMENTS:
         jobs = protocol.jobs(name)
-        kind = "tuned" if jobs[0].protocol.first else "grid"
-        print(f"{name}: {len(jobs)} results on {', '.join(dict.fromkeys(job.environment for job in jobs))}, {kind}")
-    for name in (offline_choice.NAME, *reruns.ROWS):
+        print(f"{name}: {len(jobs)} results on {', '.join(dict.fromkeys(job.environment for job in jobs))}, {jobs[0].protocol.chosen}")
+    for name in (offline_choice.NAME, reruns.NAME):
         print(f"{name}: 1 result on {', '.join(environments.ENVIRONMENTS)}, grid")
     print(f"{schedule.NAME}: 1 result on {schedule.ENVIRONMENT}, grid")
     print(f"{minatar.SCALE}: {len(minatar.GAMES)} results on {', '.join(minatar.GAMES)}, grid")
@@ -100,7 +100,7 @@ def everything(environment):
     wanted = None if environment is None else (simulators.known(environment) or environments.find(environment)).name
     names = [name for name in protocol.EXPERIMENTS if wanted in (None, *(job.environment for job in protocol.jobs(name)))]
     own = [minatar.SCALE, minatar.NAME] if minatar.NAME in names else []
-    classic = [offline_choice.NAME, *reruns.ROWS] if wanted in (None, *environments.ENVIRONMENTS) else []
+    classic = [offline_choice.NAME, reruns.NAME] if wanted in (None, *environments.ENVIRONMENTS) else []
     classic += [schedule.NAME] if wanted in (None, schedule.ENVIRONMENT) else []
     return [name for name in names if name != minatar.NAME] + classic + own
 

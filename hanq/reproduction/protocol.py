@@ -6,9 +6,9 @@ grows there (section 11). Only the chosen point is trained on the seeds of the r
 halved: the same by successive halving, with most of the grid at a quarter of the length and growth for the best point only.
 The tables were first searched this way, which is unfair to small learning rates, whose merits show late.
 short: the same at 60,000 steps, for most of what the paper leaves open.
-broad: like halved, with more finalists on more seeds, to see how much the choice matters.
 grid: every point of the grid is trained on the seeds of the report. Reporting the best of them, as the paper does, is
 optimistic.
+selection: the same without what can no longer be the best, for rows of the tables, to see how much the paper's rule gains.
 """
 
 import json
@@ -43,18 +43,24 @@ class Protocol(NamedTuple):
     finalists: int = 3
     growing: int = 1  # how many of the best points make the grid grow if they are at its edge
 
+    @property
+    def chosen(self):
+        """How settings are chosen, for the files: "tuned" on other seeds than the report's, or "grid", on the same or not at all."""
+        return "tuned" if self.first and self.first.seeds != self.report.seeds else "grid"
+
 
 FULL = Round(paper.SEEDS, paper.STEPS, 2_000)
 ALL = Protocol(FULL)
 HALVED = Protocol(FULL, Round(range(100, 103), 50_000, 5_000), Round(range(100, 105), 200_000, 4_000))
 SHORT = Protocol(Round(paper.SEEDS, 60_000, 2_000), Round(range(100, 105), 60_000, 2_000), Round(range(100, 105), 60_000, 2_000))
-BROAD = HALVED._replace(second=Round(range(100, 112), 60_000, 3_000), finalists=6)
 LONG = HALVED._replace(first=Round(range(100, 108), 200_000, 5_000), second=Round(range(100, 108), 200_000, 5_000), growing=3)
+SELECTION = Protocol(FULL, FULL, FULL, finalists=1)
 CROSSED = Protocol(Round(range(10), 60_000, 2_000))
 BEYOND = Protocol(Round(paper.SEEDS, 20_000, 4_000))  # by then a learned rate is so small that little changes
-PROTOCOLS = {"datasets": CROSSED, "starts": HALVED, "choice": BROAD, "beyond": BEYOND, "target": LONG}  # other variations: SHORT
+PROTOCOLS = {"datasets": CROSSED, "starts": HALVED, "beyond": BEYOND, "target": LONG, "selection": SELECTION}  # other variations: SHORT
 QUICK = Round(range(3), 1_000, 200)
 QUICK_TUNED = Protocol(QUICK, Round(range(100, 102), 200, 100), Round(range(100, 102), 500, 100), finalists=1)
+QUICK_SELECTION = Protocol(QUICK, QUICK, QUICK, finalists=1)
 EVAL_EPISODES = 10
 USUAL = {name: signature(train).parameters[name].default for name in (*GRID[1:], "batch_size")}  # where a row says nothing else
 EXPERIMENTS = (*paper.FIGURES, *paper.TABLES, *variations.VARIATIONS, minatar.NAME)
@@ -81,7 +87,7 @@ def reproduce(name: str, out: str | PathLike, *, environment: str | None = None,
     ending, out = "-quick" if quick else "", as_path("out", out)
     wanted = [job._replace(path=paper.path_of(f"{job.name}{ending}", out)) for job in jobs(name, environment)]
     if quick:
-        wanted = [minatar.in_small(job)._replace(protocol=QUICK_TUNED if job.protocol.first else Protocol(QUICK)) for job in wanted]
+        wanted = [minatar.in_small(job)._replace(protocol=_in_small(job.protocol)) for job in wanted]
     left = [job for job in wanted if not is_done(job)]
     for job in wanted:
         if job.path.exists():
@@ -104,6 +110,10 @@ def reproduce(name: str, out: str | PathLike, *, environment: str | None = None,
             flush=True,
         )
     return [job.path for job in wanted]
+
+
+def _in_small(protocol):
+    return QUICK_SELECTION if protocol == SELECTION else QUICK_TUNED if protocol.first else Protocol(QUICK)
 
 
 def jobs(name, environment=None):
@@ -171,7 +181,7 @@ def is_done(job):
     found = held(load(job.path), job.path)
     found |= {"data": {"reward_scale": 1.0, "reward_level": 1.0} | json.loads(found.get("dataset", "{}"))}
     asked = conditions(job) | {
-        "protocol": "tuned" if search else "grid",
+        "protocol": job.protocol.chosen,
         "algorithm": algorithm.canonical(),
         "settings": {axis: np.atleast_1d(settings.get(axis, USUAL.get(axis))).tolist() for axis in GRID},
         "seeds": list(job.protocol.report.seeds),
@@ -218,7 +228,7 @@ def _run(job, engine):
     search = _search(job, trained)
     algorithm, settings = search.best() if search else (job.row.algorithms[0], job.row.settings)
     curves = trained(algorithm, settings, job.protocol.report)
-    save(curves.assign_attrs(protocol="tuned" if search else "grid"), job.path)
+    save(curves.assign_attrs(protocol=job.protocol.chosen), job.path)
 
 
 def _clear(job):
@@ -229,7 +239,8 @@ def _clear(job):
 
 def _trained(job, engine, algorithm, settings, round):
     """Train, continuing from a checkpoint if there is one, and return the curves."""
-    this = sha256(repr((algorithm.essential(), settings, round.seeds, round.eval_every)).encode()).hexdigest()[:8]
+    point = [np.atleast_1d(settings.get(axis, USUAL.get(axis))).tolist() for axis in GRID]
+    this = sha256(repr((algorithm.essential(), point, round.seeds, round.eval_every)).encode()).hexdigest()[:8]
     checkpoint = job.path.with_name(f"{job.path.stem}.{this}.checkpoint")
     shared = job.row.shared_dataset
     data = collected(job.environment, round.seeds if shared is None else (shared,), **job.row.data)

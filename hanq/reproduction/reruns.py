@@ -1,8 +1,7 @@
-"""Rows of the tables trained again on the seeds of the report, of which only the scores are kept.
+"""Rows of Table 1 trained again on the seeds of the report, of which only the scores are kept.
 
-perturbed: ten rows with the settings that the tables chose, as they are and with every initial weight moved by one part in
-ten million, which is about as little as float32 allows. What differs afterwards is chance that no seed controls.
-own-rule: rows with every setting that their search tried. The paper reports the best setting on the very seeds that chose it.
+Ten rows with the settings that the table chose, as they are and with every initial weight moved by one part in ten million,
+which is about as little as float32 allows. What differs afterwards is chance that no seed controls.
 
 What was predicted before the runs is in `book/open-points-predictions.md`.
 """
@@ -33,7 +32,8 @@ from hanq.training.train import CHECKPOINT_SECONDS, ENGINES
 
 PERTURBATION = 1e-7  # relative; neighbouring float32 differ by 0.6e-7 to 1.2e-7
 WITHOUT_TARGET, TARGET, LEARNED = "target_rate=1", paper.BEST, "hyper_lr=0.1"
-PERTURBED = [
+NAME = "perturbed"
+ROWS = [
     paper.stem("table1", *row)
     for row in (
         ("Pendulum", "HANQ", LEARNED),
@@ -48,31 +48,6 @@ PERTURBED = [
         ("CartPole", "DQN-l2N", TARGET),
     )
 ]
-CONTROLS = [  # their intervals overlap the paper's
-    paper.stem("table1", *row)
-    for row in (
-        ("Pendulum", "HANQ", LEARNED),
-        ("Pendulum", "DQN", WITHOUT_TARGET),
-        ("Acrobot", "HANQ", LEARNED),
-        ("Acrobot", "DQN", WITHOUT_TARGET),
-        ("CartPole", "HANQ", LEARNED),
-    )
-]
-APART = [  # those of these results do not; small grids first
-    paper.stem(*row)
-    for row in (
-        ("table1", "Acrobot", "DQN-l2N", WITHOUT_TARGET),
-        ("table1", "Acrobot", "DQN-LN", WITHOUT_TARGET),
-        ("table1", "CartPole", "DQN-l2N", TARGET),
-        ("table1", "Acrobot", "DQN", TARGET),
-        ("table1", "Acrobot", "DQN-LN", TARGET),
-        ("table4", "Pendulum", "none + l2N", "hyper_lr=0"),
-        ("table9", "Pendulum", "DQN", "discount=0.75; target_rate=1"),
-        ("table2", "Acrobot", "w/o any predictor", ""),
-        ("table2", "Acrobot", "symmetrized", ""),
-    )
-]
-ROWS = {"perturbed": PERTURBED, "own-rule": [*APART[:2], *CONTROLS, *APART[2:]]}
 
 
 class Trial(NamedTuple):
@@ -87,20 +62,20 @@ class Trial(NamedTuple):
     perturbation: float = 0.0
 
 
-def reproduce(name: str, out: str | PathLike, *, environment: str | None = None, quick: bool = False, engine: str = "auto") -> Path:
+def reproduce(out: str | PathLike, *, environment: str | None = None, quick: bool = False, engine: str = "auto") -> Path:
     """Train what the file lacks, one trial after another, and add each as it is done. Returns the file's path.
 
-    name: a key of `ROWS`. out: the folder of the result files, which must hold those of the rows. environment: only rows of
-    this one. quick: few seeds and steps, from quick results of the rows, in a file that ends in -quick.nc. engine: as in
-    `hanq.train`. Raises ValueError for an unknown environment, for a file of something else, or where a result is missing.
+    out: the folder of the result files, which must hold those of the rows. environment: only rows of this one. quick: few seeds
+    and steps, from quick results of the rows, in a file that ends in -quick.nc. engine: as in `hanq.train`. Raises ValueError
+    for an unknown environment, for a file of something else, or where a result is missing.
     """
-    known = sorted({_job(result).environment for result in ROWS[name]})
+    known = sorted({_job(result).environment for result in ROWS})
     if environment is not None and environment not in known:
-        raise ValueError(f"environment={shown(environment)} is not in {name}: use one of {known}")
+        raise ValueError(f"environment={shown(environment)} is not in {NAME}: use one of {known}")
     ending, round = ("-quick", protocol.QUICK) if quick else ("", protocol.FULL)
-    path = path_of(name, out, ending)
+    path = path_of(out, ending)
     clear_locks(path.parent)
-    wanted = [trial for trial in trials(name, out, ending) if environment in (None, _job(trial.result).environment)]
+    wanted = [trial for trial in trials(out, ending) if environment in (None, _job(trial.result).environment)]
     for done, trial in enumerate(wanted, start=1):
         with locked("path", path, wait=True):
             if trial not in _held(path, round):
@@ -109,25 +84,21 @@ def reproduce(name: str, out: str | PathLike, *, environment: str | None = None,
     return path
 
 
-def path_of(name, folder, ending=""):
-    return as_path("out", folder) / name / f"scores{ending}.nc"
+def path_of(folder, ending=""):
+    return as_path("out", folder) / NAME / f"scores{ending}.nc"
 
 
-def trials(name: str, folder: str | PathLike, ending: str = "") -> list[Trial]:
-    """List what an experiment trains. Raises ValueError if the result of one of its rows is not in the folder."""
+def trials(folder: str | PathLike, ending: str = "") -> list[Trial]:
+    """List what is trained. Raises ValueError if the result of one of the rows is not in the folder."""
     found = []
-    for result in ROWS[name]:
+    for result in ROWS:
         path = paper.path_of(result + ending, folder)
         if not path.exists():
-            first = f"`reproduce {_table(result)}{' --quick' if ending else ''}`"
-            raise ValueError(f"path={str(path)!r} is not there, and {name} needs its settings: run {first} first")
-        if name == "perturbed":
-            curves = load(path)
-            as_it_is = Trial(result, *[curves[axis].item() for axis in GRID])
-            found += [as_it_is, as_it_is._replace(perturbation=PERTURBATION)]
-        else:
-            tried = load(path.with_name(f"{path.stem}-tuning.nc")).to_dataframe()
-            found += [Trial(result, *point) for point in tried[[*GRID]].drop_duplicates().itertuples(index=False, name=None)]
+            first = f"`reproduce table1{' --quick' if ending else ''}`"
+            raise ValueError(f"path={str(path)!r} is not there, and {NAME} needs its settings: run {first} first")
+        curves = load(path)
+        as_it_is = Trial(result, *[curves[axis].item() for axis in GRID])
+        found += [as_it_is, as_it_is._replace(perturbation=PERTURBATION)]
     return found
 
 
@@ -137,13 +108,9 @@ def perturbed(params, seeds, size):
     return (params * np.where(up, 1 + size, 1 - size)).astype(params.dtype)
 
 
-def _table(result):
-    return result.partition("-")[0]
-
-
 @cache
 def _job(result):
-    return next(job for job in protocol.jobs(_table(result)) if job.name == result)
+    return next(job for job in protocol.jobs("table1") if job.name == result)
 
 
 def _about(round):
@@ -195,8 +162,8 @@ def _scores(trial: Trial, round, engine, checkpoint):
 
 
 def twins(folder: str | PathLike = "results") -> dict[str, tuple[xarray.DataArray, xarray.DataArray]]:
-    """Return by result the scores of `perturbed`, each (seed,): of the agents as they are, and with their weights moved."""
-    found = load(path_of("perturbed", folder))
+    """Return by result the scores, each (seed,): of the agents as they are, and with their weights moved."""
+    found = load(path_of(folder))
     return {
         str(result): (rows.score.isel(trial=rows.perturbation.values == 0)[0], rows.score.isel(trial=rows.perturbation.values > 0)[0])
         for result, rows in found.groupby("result")
@@ -210,12 +177,3 @@ def share_of_chance(one: xarray.DataArray, other: xarray.DataArray) -> float:
     """
     within = ((one - other).astype(float) ** 2).mean().item() / 2
     return within / np.mean([values.astype(float).var(ddof=1).item() for values in (one, other)]).item()
-
-
-def best_by_own_rule(folder: str | PathLike = "results") -> dict[str, tuple[dict[str, float], xarray.DataArray]]:
-    """Return by result the setting with the highest mean on the report's seeds, and its scores there, (seed,)."""
-    found, best = load(path_of("own-rule", folder)), {}
-    for result, rows in found.groupby("result"):
-        place = int(rows.score.mean("seed").argmax())
-        best[str(result)] = {axis: rows[axis].values[place].item() for axis in GRID}, rows.score.isel(trial=place)
-    return best

@@ -8,7 +8,9 @@ import pytest
 from hanq.__main__ import main
 from hanq.data.collection import collect
 from hanq.data.foundations import records
-from hanq.reproduction import ledger, offline_choice, paper, protocol, reruns, variations
+from hanq.reproduction import ledger, offline_choice, paper, protocol, reruns, tuning, variations
+from hanq.training import scores
+from hanq.training import train as training
 from hanq.training.train import train
 
 
@@ -83,12 +85,12 @@ def test_all_of_one_environment_is_what_there_is_of_it(monkeypatch):
     ran = []
     monkeypatch.setattr(protocol, "reproduce", lambda name, *_, environment, **__: ran.append((name, environment)))
     monkeypatch.setattr(offline_choice, "reproduce", lambda _, *, environment, **__: ran.append((offline_choice.NAME, environment)))
-    monkeypatch.setattr(reruns, "reproduce", lambda name, _, *, environment, **__: ran.append((name, environment)))
+    monkeypatch.setattr(reruns, "reproduce", lambda _, *, environment, **__: ran.append((reruns.NAME, environment)))
     for environment in ("Acrobot", "CartPole"):
         main(["reproduce", "all", "--env", environment])
-    studies = ["offline-choice", "perturbed", "own-rule"]
-    expected = [(name, "Acrobot") for name in ("table1", "table2", "table3", "table7", "beyond", *studies)]
-    assert ran == expected + [(name, "CartPole") for name in ("table1", "beyond", *studies)]
+    studies = ["offline-choice", "perturbed"]
+    expected = [(name, "Acrobot") for name in ("table1", "table2", "table3", "table7", "selection", "beyond", *studies)]
+    assert ran == expected + [(name, "CartPole") for name in ("table1", "selection", "beyond", *studies)]
     with pytest.raises(SystemExit, match="2"):
         main(["reproduce", "all", "--env", "LunarLander"])
 
@@ -124,6 +126,21 @@ def test_agents_with_a_shared_dataset_differ_in_their_seed_only(tmp_path, monkey
     curves = records.load(path)
     assert curves.seed.values.tolist() == [0, 1, 2]
     assert curves.attrs["dataset_digest"] == collect("Pendulum", [7]).digest
+
+
+def test_the_papers_rule_reports_the_best_of_the_grid_on_the_seeds_that_chose_it_and_trains_it_once(tmp_path, monkeypatch):
+    measured, evaluate = [], training.evaluate
+    monkeypatch.setattr(training, "evaluate", lambda *arguments: measured.append(1) or evaluate(*arguments))
+    monkeypatch.setattr(tuning, "PIECE", 200)
+    name = "table1-Pendulum-DQN-target_rate=1"
+    monkeypatch.setitem(variations.VARIATIONS, "selection", {name: variations.VARIATIONS["selection"][name]})
+    (path,) = protocol.reproduce("selection", tmp_path, quick=True)
+    curves, tried = records.load(path), records.load(path.with_name(f"{path.stem}-tuning.nc")).to_dataframe()
+    means = tried[tried.gradient_steps == 1_000].groupby("learning_rate").score.mean()
+    assert curves.attrs["protocol"] == "grid" and curves.learning_rate.item() == means.idxmax()
+    np.testing.assert_allclose(scores.average_over_training(curves.score).mean(), means.max(), rtol=1e-6)
+    assert set(tried.seed) == set(curves.seed.values) == set(protocol.QUICK.seeds)
+    assert len(measured) == tried[tried.seed == 0].gradient_steps.sum() / 200  # none for the report
 
 
 def test_an_unknown_experiment_is_named_with_the_known_ones(tmp_path):

@@ -11,7 +11,6 @@ import xarray
 from hanq.__main__ import main
 from hanq.data.foundations import records
 from hanq.reproduction import paper, populations, protocol, reruns
-from hanq.training.run import GRID
 
 RESULTS = Path(__file__).parents[2] / "book" / "results"
 STEM = paper.stem("table1", "Pendulum", "HANQ", "hyper_lr=0.1")
@@ -19,8 +18,8 @@ STEM = paper.stem("table1", "Pendulum", "HANQ", "hyper_lr=0.1")
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder with a quick result of one row of Table 1, the only one that the experiments ask for."""
-    monkeypatch.setattr(reruns, "ROWS", {"perturbed": [STEM], "own-rule": [STEM]})
+    """A folder with a quick result of one row of Table 1, the only one that the experiment asks for."""
+    monkeypatch.setattr(reruns, "ROWS", [STEM])
     row = [job for job in protocol.jobs("table1") if job.name == STEM]
     monkeypatch.setattr(protocol, "jobs", lambda *_: row)
     protocol.reproduce("table1", tmp_path, quick=True)
@@ -35,22 +34,12 @@ def scores_of(path, **which):
 
 
 def test_a_row_as_it_is_has_the_scores_of_the_table_and_one_with_moved_weights_others(folder):
-    path = reruns.reproduce("perturbed", folder, quick=True)
+    path = reruns.reproduce(folder, quick=True)
     as_it_is, moved = scores_of(path)
     table = paper.seed_scores(f"{STEM}-quick", folder)
     np.testing.assert_allclose(as_it_is, table.values, rtol=1e-6)
     np.testing.assert_array_equal(records.load(path).seed, table.seed)
     assert (moved != as_it_is).any() and np.isfinite(moved).all()
-
-
-def test_the_papers_rule_has_every_setting_that_the_search_tried(folder):
-    path = reruns.reproduce("own-rule", folder, quick=True)
-    found = records.load(path)
-    tried = records.load(paper.path_of(f"{STEM}-quick-tuning", folder)).to_dataframe()
-    assert {tuple(point) for point in tried[[*GRID]].to_numpy()} == {*zip(*(found[axis].values for axis in GRID), strict=True)}
-    assert found.sizes["trial"] >= len(paper.LEARNING_RATES) and (found.perturbation == 0).all()
-    rate = paper.result(f"{STEM}-quick", folder).learning_rate.item()
-    np.testing.assert_allclose(scores_of(path, learning_rate=rate)[0], paper.seed_scores(f"{STEM}-quick", folder), rtol=1e-6)
 
 
 def test_an_experiment_goes_on_where_it_was_stopped_to_the_same_scores(folder, monkeypatch):
@@ -64,22 +53,22 @@ def test_an_experiment_goes_on_where_it_was_stopped_to_the_same_scores(folder, m
 
     monkeypatch.setattr(populations, "evaluate", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        reruns.reproduce("perturbed", folder, quick=True)
+        reruns.reproduce(folder, quick=True)
     assert len(list(folder.glob("perturbed/*.checkpoint"))) == 1
-    stopped = reruns.reproduce("perturbed", folder, quick=True)
+    stopped = reruns.reproduce(folder, quick=True)
     assert len(measured) == 11 and [one.name for one in stopped.parent.iterdir()] == [stopped.name]
     again, before = scores_of(stopped), stopped.stat().st_mtime_ns
-    assert reruns.reproduce("perturbed", folder, quick=True) == stopped and stopped.stat().st_mtime_ns == before
+    assert reruns.reproduce(folder, quick=True) == stopped and stopped.stat().st_mtime_ns == before
     stopped.unlink()
-    np.testing.assert_array_equal(scores_of(reruns.reproduce("perturbed", folder, quick=True)), again)
+    np.testing.assert_array_equal(scores_of(reruns.reproduce(folder, quick=True)), again)
 
 
 def test_a_file_of_another_length_is_refused_and_kept(folder, monkeypatch):
-    path = reruns.reproduce("perturbed", folder, quick=True)
+    path = reruns.reproduce(folder, quick=True)
     before = path.read_bytes()
     monkeypatch.setattr(protocol, "QUICK", protocol.QUICK._replace(gradient_steps=1_200))
     with pytest.raises(ValueError, match="holds gradient_steps=1000 where gradient_steps=1200 is asked for"):
-        reruns.reproduce("perturbed", folder, quick=True)
+        reruns.reproduce(folder, quick=True)
     assert path.read_bytes() == before
 
 
@@ -88,8 +77,8 @@ def test_without_table_1_the_command_says_what_to_run_first(tmp_path, capsys):
         main(["reproduce", "perturbed", "--quick", "--out", str(tmp_path)])
     assert "run `reproduce table1 --quick` first" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
-        main(["reproduce", "own-rule", "--env", "LunarLander", "--out", str(tmp_path)])
-    assert "environment='LunarLander' is not in own-rule" in capsys.readouterr().err
+        main(["reproduce", "perturbed", "--env", "LunarLander", "--out", str(tmp_path)])
+    assert "environment='LunarLander' is not in perturbed" in capsys.readouterr().err
 
 
 def test_a_perturbation_moves_each_weight_to_a_float_nearby_and_either_way():
@@ -110,12 +99,10 @@ def test_chance_is_all_of_the_spread_between_twins_that_share_nothing_and_none_b
     assert reruns.share_of_chance(common + one, common + other) == pytest.approx(1 / 4, abs=0.05)
 
 
-@pytest.mark.parametrize("name", [name for name in reruns.ROWS if reruns.path_of(name, RESULTS).exists()])
-def test_a_committed_file_holds_whole_rows_of_the_experiment_and_says_where_it_comes_from(name):
-    path = reruns.path_of(name, RESULTS)
-    found, wanted = records.load(path), reruns.trials(name, RESULTS)
-    held = reruns._held(path, protocol.FULL)
-    assert len(set(held)) == len(held) and set(held) == {trial for trial in wanted if trial.result in found.result.values}
+def test_the_committed_file_holds_every_row_of_the_experiment_and_says_where_it_comes_from():
+    path = reruns.path_of(RESULTS)
+    found, held = records.load(path), reruns._held(path, protocol.FULL)
+    assert len(set(held)) == len(held) and set(held) == set(reruns.trials(RESULTS))
     assert json.loads(found.attrs["seeds"]) == found.seed.values.tolist() == list(paper.SEEDS)
     assert found.attrs["gradient_steps"] == paper.STEPS and re.fullmatch("[0-9a-f]{12}", found.attrs["commit"])
     assert np.isfinite(found.score).all() and (found.score > -100).all() and (found.score < 130).all()

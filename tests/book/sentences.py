@@ -73,6 +73,12 @@ def gain(one, other):
     return found["mean"].item(), found.low.item(), found.high.item()
 
 
+def meets(line, values):
+    """Whether the interval of these scores, one a seed, overlaps the paper's interval for a line of the ledger."""
+    ours = scores.interval(values)
+    return bool(ours.low <= line.paper_high and ours.high >= line.paper_low)
+
+
 def mean(name):
     return seeds(name).mean().item()
 

@@ -90,13 +90,15 @@ FACTS = {
         for name in NO_ASYMMETRY
         for whose in ("ours", "paper")
     ),
-    "one of the nine pairs learns. With them, only two of the other pairs were tried": lambda: (
-        [line.label for line in rows("4").itertuples() if not at_chance(line)] == ["ℓ2 + LayerNorm"] and len(no_norm()) == 2
+    "Of the others, none + ℓ2 alone is better than random actions: it learns slowly, and scores little more than half as much": lambda: (
+        [line.label for line in rows("4").itertuples() if not at_chance(line)] == ["ℓ2 + LayerNorm", "none + ℓ2"]
+        and 0.5 < row("4", "none + l2N", "hyper_lr=0").ours_mean / row("4", "l2N + LN", "hyper_lr=0").ours_mean < 0.6
     ),
-    "exchange them, and the agent scores less than random actions do": lambda: row("4", "LN + l2N", "hyper_lr=0").ours_high < 28.4,
-    "Apart from one pair the numbers are the paper's almost to the point": lambda: (
-        list(rows("4")[(rows("4").ours_mean - rows("4").paper_mean).abs() > 3].label) == ["none + ℓ2"]
+    "With hypergradients, only two of the other pairs were tried": lambda: len(no_norm()) == 2,
+    "Exchange HANQ's two norms, and the agent scores less than random actions do": lambda: (
+        row("4", "LN + l2N", "hyper_lr=0").ours_high < 28.4
     ),
+    "All nine intervals overlap the paper's": lambda: list(rows("4").overlap) == ["yes"] * 9,
     "PQN cannot be told apart from random actions": lambda: all(at_chance(line) for line in rows("text").itertuples()),
     "At 0.99 that same agent scores no better than random actions": lambda: at_chance(row("1", "DQN", "target_rate=1")),
     "With a target network several of these agents are level with HANQ; plain DQN without one comes close": lambda: (
@@ -157,9 +159,6 @@ FACTS = {
         sum(row("6", f"{name} 3-layer", TARGET).ours_mean > row("1", name, TARGET).ours_mean + 5 for name in ("DQN", "DQN-LN", "DQN-l2N"))
         == 2
     ),
-    "**The pair none + ℓ2** scores fifteen points less than in the paper": lambda: (
-        round(row("4", "none + l2N", "hyper_lr=0").paper_mean - row("4", "none + l2N", "hyper_lr=0").ours_mean) == 15
-    ),
     "score about six points more than in the paper, as a few DQNs do there": lambda: (
         all(5 < line.ours_mean - line.paper_mean < 7 for name in NO_ASYMMETRY for line in [row("2", name, environment="Acrobot")])
         and (rows("1", environment="Acrobot").ours_mean - rows("1", environment="Acrobot").paper_mean).between(5, 7).sum() >= 2
@@ -196,7 +195,6 @@ def test_the_list_of_what_did_not_reproduce_names_every_row_that_disagrees():
     assert {(line.table, line.environment, line.label) for line in apart.itertuples()} == {
         ("2", "Acrobot", "without any predictor"),
         ("2", "Acrobot", "predictor on both sides"),
-        ("4", "Pendulum", "none + ℓ2"),
         ("6", "Pendulum", "DQN-LN, target network"),
         ("9", "Pendulum", "DQN, γ = 0.75, no target network"),
     }

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sentences import check
 
 from hanq.reproduction import ledger, paper
 from hanq.training import scores
@@ -79,23 +80,29 @@ def test_its_scale_falls_from_1_3_to_1_2(curves):
     assert scale.max() == pytest.approx(1.3, abs=0.05) and scale[-1] == pytest.approx(1.2, abs=0.05)
 
 
-@pytest.mark.parametrize("environment", ["Pendulum", "Acrobot"])
-def test_both_judges_overlap_the_paper(table7, environment):
-    residual, semi = table7[environment]
-    assert residual.overlap == semi.overlap == "yes"
-    assert residual.hyper_lr == 0.1 and semi.hyper_lr < residual.hyper_lr / 10
+def test_three_of_four_rows_of_table_7_overlap_the_paper_and_the_fourth_lies_above(table7):
+    overlaps = {(name, line.setting.split()[0]): line.overlap for name, lines in table7.items() for line in lines}
+    assert [key for key, overlap in overlaps.items() if overlap != "yes"] == [("Acrobot", "semi-gradient")]
+    assert table7["Acrobot"][1].ours_low > table7["Acrobot"][1].paper_high
+    for residual, semi in table7.values():
+        assert residual.hyper_lr == 0.1 and semi.hyper_lr < residual.hyper_lr / 5
 
 
 def test_the_residual_judge_is_ahead_on_pendulum_and_on_acrobot_nobody_can_tell(table7):
-    assert gain(*table7["Pendulum"]).low > 0
+    _, semi = table7["Pendulum"]
+    check("hypergradients", "on Pendulum it is a tenth of the residual's", lambda: semi.hyper_lr == pytest.approx(0.01))
+    ahead = gain(*table7["Pendulum"])
+    behind = [round(ahead[part].item()) for part in ("mean", "low", "high")]
+    check("hypergradients", "the semi-gradient loss is five points behind in our runs (2 to 8)", lambda: behind == [5, 2, 8])
     acrobot = gain(*table7["Acrobot"])
     assert acrobot.low < 0 < acrobot.high
 
 
-def test_on_acrobot_the_semi_gradients_rate_changes_by_less_than_half(table7):
+def test_on_acrobot_the_semi_gradients_rate_doubles_or_triples(table7):
     _, semi = table7["Acrobot"]
-    last = paper.result(semi.result, RESULTS).effective_learning_rate.isel(gradient_step=-1) / semi.learning_rate
-    assert last.min() > 0.5 and last.max() < 1.5
+    assert np.log10([semi.hyper_lr, semi.learning_rate]) == pytest.approx([-5, -4.5])
+    grown = paper.result(semi.result, RESULTS).effective_learning_rate.isel(gradient_step=-1) / semi.learning_rate
+    assert grown.min() > 1.7 and grown.max() < 3.3
 
 
 def test_all_six_rows_of_table_8_agree_with_the_paper_and_none_comes_near_hanq(table7, table8):

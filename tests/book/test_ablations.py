@@ -90,7 +90,7 @@ FACTS = {
         for name in NO_ASYMMETRY
         for whose in ("ours", "paper")
     ),
-    "Of the others, none + ℓ2 alone is better than random actions: it learns slowly, and scores little more than half as much": lambda: (
+    "only none + ℓ2 is better than random actions; it learns slowly and scores little more than half of what HANQ's": lambda: (
         [line.label for line in rows("4").itertuples() if not at_chance(line)] == ["ℓ2 + LayerNorm", "none + ℓ2"]
         and 0.5 < row("4", "none + l2N", "hyper_lr=0").ours_mean / row("4", "l2N + LN", "hyper_lr=0").ours_mean < 0.6
     ),
@@ -98,7 +98,10 @@ FACTS = {
     "Exchange HANQ's two norms, and the agent scores less than random actions do": lambda: (
         row("4", "LN + l2N", "hyper_lr=0").ours_high < 28.4
     ),
-    "All nine intervals overlap the paper's": lambda: list(rows("4").overlap) == ["yes"] * 9,
+    "All nine intervals overlap the paper's, though LayerNorm + none scores clearly more here (5.3 points, 1.2 to 9.5)": lambda: (
+        list(rows("4").overlap) == ["yes"] * 9
+        and [round(one, 1) for one in overview.difference(row("4", "LN + none", "hyper_lr=0"))] == [5.3, 1.2, 9.5]
+    ),
     "PQN cannot be told apart from random actions": lambda: all(at_chance(line) for line in rows("text").itertuples()),
     "At 0.99 that same agent scores no better than random actions": lambda: at_chance(row("1", "DQN", "target_rate=1")),
     "With a target network several of these agents are level with HANQ; plain DQN without one comes close": lambda: (
@@ -130,9 +133,10 @@ FACTS = {
         [one.claim.place for one in claimed.findings(FOLDER) if one.claim.chapter == "ablations" and one.verdict == "undecided"]
         == ["Table 3", "Table 9", "section 9.3"]
     ),
-    "at full length for HANQ and, on Pendulum, for the variants without asymmetry, bias, positive scale or metapredictor": lambda: (
+    "for HANQ and, on Pendulum, for the variants without asymmetry, bias, positive scale, metapredictor or hypergradient": lambda: (
         [line.algorithm for line in (hanq(), *rows("2", "3").itertuples()) if trials(line.result) == (8, 200_000)]
         == ["HANQ", *rows("2").algorithm]
+        and trials(row("4", "l2N + LN", "hyper_lr=0").result) == (8, 200_000)
     ),
     "Eight seeds decide among at least 42 pairs": lambda: (
         min(len(searched(line.result)) for line in rows("2").itertuples()) == 42
@@ -159,9 +163,10 @@ FACTS = {
         sum(row("6", f"{name} 3-layer", TARGET).ours_mean > row("1", name, TARGET).ours_mean + 5 for name in ("DQN", "DQN-LN", "DQN-l2N"))
         == 2
     ),
-    "score about six points more than in the paper, as a few DQNs do there": lambda: (
+    "score about six points more than in the paper, as three DQNs and [HANQ with the other hyperobjective]": lambda: (
         all(5 < line.ours_mean - line.paper_mean < 7 for name in NO_ASYMMETRY for line in [row("2", name, environment="Acrobot")])
-        and (rows("1", environment="Acrobot").ours_mean - rows("1", environment="Acrobot").paper_mean).between(5, 7).sum() >= 2
+        and (rows("1", environment="Acrobot").ours_mean - rows("1", environment="Acrobot").paper_mean).between(5, 7).sum() == 3
+        and 5 < row("7", "HANQ", "semi-gradient hyperobjective", "Acrobot").ours_mean - 87.8 < 7
     ),
     "gains from the second layer in the paper and not here": lambda: (
         row("6", "DQN-LN 3-layer", TARGET).overlap == "no"

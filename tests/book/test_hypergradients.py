@@ -95,6 +95,8 @@ def test_the_residual_judge_is_ahead_on_pendulum_and_on_acrobot_nobody_can_tell(
     behind = [round(ahead[part].item()) for part in ("mean", "low", "high")]
     check("hypergradients", "the semi-gradient loss is five points behind in our runs (2 to 8)", lambda: behind == [5, 2, 8])
     acrobot = gain(*table7["Acrobot"])
+    ahead = [round(-acrobot[part].item()) for part in ("mean", "low", "high")]
+    check("hypergradients", "On Acrobot it is 11 points ahead (25 ahead to 2 behind)", lambda: ahead == [11, 25, -2])
     assert acrobot.low < 0 < acrobot.high
 
 

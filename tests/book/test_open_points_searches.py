@@ -95,10 +95,10 @@ FACTS = {
         [line.algorithm for line in given_up() if line.table == "2"] == ["w/o any predictor", "symmetrized"]
         and {line.table for line in given_up() if line.table != "2"} == {"4", "7", "8"}
     ),
-    "That cannot change the choice, and it saved up to half of the work": lambda: (
-        round(max(saved(line.result) for line in given_up()), 1) == 0.5
+    "That cannot change the choice, and it saved between next to nothing and half of the work": lambda: (
+        [round(end(saved(line.result) for line in given_up()), 1) for end in (min, max)] == [0.0, 0.5]
     ),
-    "At the rate that it had chosen, $10^{-2.5}$, the pair scored 30.6, where the paper has 45.9": lambda: (
+    "At the rate that the short search had chosen, $10^{-2.5}$, the pair scored 30.6, where the paper has 45.9": lambda: (
         round(np.log10(rate_of_the_short_search(norms())), 6) == -2.5
         and [round(short(norms()).mean(), 1), norms().paper_mean] == [30.6, 45.9]
     ),

@@ -98,7 +98,7 @@ VARIATIONS = {
         for score, row in TABLES[table].items()
     },
     "selection": {  # at full size: the setting that is best on the seeds of the report, as in the paper
-        stem(table, *score): TABLES[table][tuple(score[1:])] for table, *score in SELECTION
+        stem(table, environment, name, setting): TABLES[table][name, setting] for table, environment, name, setting in SELECTION
     },
     "datasets": {
         f"{name}-{seed}": replace(row, settings=row.settings | {"learning_rate": row.settings["learning_rate"][1]}, shared_dataset=seed)

@@ -11,7 +11,7 @@ from hanq.atari import check_gpu, table5
 from hanq.atari import command as seaquest
 from hanq.data import environments, simulators
 from hanq.engines import bench, bench_lab, bench_screens
-from hanq.reproduction import ledger, minatar, offline_choice, protocol, reruns, schedule
+from hanq.reproduction import ledger, minatar, offline_choice, pipeline, protocol, reruns, schedule
 from hanq.training.train import ENGINES
 
 STUDIES = {  # experiments with files of their own; looked up when they run
@@ -111,7 +111,7 @@ def run_experiments(options):
         if name in STUDIES:
             STUDIES[name](options.out, **shared)
         else:
-            protocol.reproduce(name, options.out, **shared)
+            pipeline.reproduce(name, options.out, **shared)
 
 
 def show_ledger(options):

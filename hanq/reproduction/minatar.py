@@ -82,7 +82,7 @@ def conditions(environment):
 def scale(out: str | PathLike, *, environment: str | None = None, quick: bool = False, engine: str = "auto") -> list[Path]:
     """Measure the scale of scores of each game, and return the paths of the files: mean returns by chance and of a preliminary run.
 
-    out, environment, quick, engine: as in `protocol.reproduce`. Finished files are kept, and unfinished training continues.
+    out, environment, quick, engine: as in `pipeline.reproduce`. Finished files are kept, and unfinished training continues.
     Raises ValueError for an unknown game, or a file that holds something else.
     """
     wanted = tuple(GAMES) if environment is None else (find(environment).name,)

@@ -1,6 +1,6 @@
 """The paper's tables and figures as literals, and the numbers that it prints.
 
-`python -m hanq reproduce` runs them (see `hanq.reproduction.protocol`), and the book reads the resulting files with `result`.
+`python -m hanq reproduce` runs them (see `hanq.reproduction.pipeline`), and the book reads the resulting files with `result`.
 """
 
 import re

@@ -47,7 +47,7 @@ FULL, QUICK = Size(range(30), range(100, 130), 200_000, 2_000), Size(range(2), r
 def reproduce(out: str | PathLike, *, environment: str | None = None, quick: bool = False, engine: str = "auto") -> Path:
     """Train what the file lacks, one row after another, and return its path. A row that was stopped starts anew.
 
-    out, quick, engine: as in `protocol.reproduce`. environment: None or "Pendulum". Raises ValueError for any other, or for a file
+    out, quick, engine: as in `pipeline.reproduce`. environment: None or "Pendulum". Raises ValueError for any other, or for a file
     of something else.
     """
     if environment not in (None, ENVIRONMENT):

@@ -11,7 +11,7 @@ from hanq.__main__ import main
 from hanq.atari import bench as atari_bench
 from hanq.atari import frames
 from hanq.engines import bench
-from hanq.reproduction import ledger, protocol
+from hanq.reproduction import ledger, pipeline, protocol
 from hanq.training import train as training
 
 INPUTS = 2_000 if FULL else 150
@@ -109,7 +109,7 @@ def test_fuzzed_command_lines_work_or_end_with_one_line_and_status_2(tmp_path, m
     for module, name in (
         (training, "segments"),
         (protocol, "collect"),
-        (protocol, "train"),
+        (pipeline, "train"),
         (frames, "collect_seed"),
         (ledger, "ours"),
         (bench, "main"),

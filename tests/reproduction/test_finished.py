@@ -13,7 +13,7 @@ import pytest
 import hanq
 from hanq import HANQ, Algorithm
 from hanq.data.foundations import records
-from hanq.reproduction import ledger, paper, protocol, variations
+from hanq.reproduction import ledger, paper, pipeline, protocol, variations
 from hanq.reproduction.tuning import Tuning
 from hanq.training import segments
 
@@ -34,8 +34,8 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(protocol, "jobs", one_job)
-        (searched,) = protocol.reproduce("table3", folder, environment="Pendulum", quick=True, engine="torch")
-    (grid,) = protocol.reproduce("fig7", folder, quick=True, engine="torch")
+        (searched,) = pipeline.reproduce("table3", folder, environment="Pendulum", quick=True, engine="torch")
+    (grid,) = pipeline.reproduce("fig7", folder, quick=True, engine="torch")
     return grid, searched
 
 
@@ -85,7 +85,7 @@ def test_a_file_that_holds_something_else_is_refused_by_name_and_left_alone(made
     records.save(CHANGES[named](records.load(path)), path)
     before = path.read_bytes()
     with pytest.raises(ValueError, match=rf"{path.name}' holds .*{re.escape(named)}.* is asked for: use another folder"):
-        protocol.reproduce(("fig7", "table3")[number], tmp_path, environment="Pendulum", quick=True)
+        pipeline.reproduce(("fig7", "table3")[number], tmp_path, environment="Pendulum", quick=True)
     assert path.read_bytes() == before
 
 
@@ -94,8 +94,8 @@ def test_finished_files_are_kept_and_what_a_killed_run_left_beside_them_goes(mad
     for path in paths:
         path.with_name(f"{path.stem}.0a1b2c3d.checkpoint").write_text("")
     before = [path.read_bytes() for path in paths]
-    protocol.reproduce("fig7", tmp_path, quick=True)
-    protocol.reproduce("table3", tmp_path, quick=True)
+    pipeline.reproduce("fig7", tmp_path, quick=True)
+    pipeline.reproduce("table3", tmp_path, quick=True)
     assert [path.read_bytes() for path in paths] == before and not list(tmp_path.rglob("*.checkpoint"))
 
 
@@ -106,7 +106,7 @@ def test_a_file_from_before_something_was_recorded_is_accepted(made, tmp_path, o
     algorithm = json.loads(curves.attrs["algorithm"])
     del algorithm["rate_form"]
     records.save(curves.assign_attrs(algorithm=json.dumps(algorithm | {"predictor_norm": "l2"})), grid)  # which it does not read
-    assert protocol.reproduce("fig7", tmp_path, quick=True) == [grid]
+    assert pipeline.reproduce("fig7", tmp_path, quick=True) == [grid]
 
 
 def test_a_result_on_another_shared_dataset_is_refused(tmp_path, monkeypatch):
@@ -114,18 +114,18 @@ def test_a_result_on_another_shared_dataset_is_refused(tmp_path, monkeypatch):
     for seed in (7, 3):
         monkeypatch.setitem(variations.VARIATIONS, "datasets", {f"DQN-{seed}": rows[f"DQN-{seed}"]})
         if seed == 7:
-            (path,) = protocol.reproduce("datasets", tmp_path, quick=True, engine="torch")
+            (path,) = pipeline.reproduce("datasets", tmp_path, quick=True, engine="torch")
             path.rename(path.with_name("DQN-3-quick.nc"))
     monkeypatch.setattr(protocol, "train", no_training)
     with pytest.raises(ValueError, match=re.escape("dataset_seeds='[7]' where dataset_seeds='[3]' is asked for")):
-        protocol.reproduce("datasets", tmp_path, quick=True)
+        pipeline.reproduce("datasets", tmp_path, quick=True)
 
 
 def test_a_result_without_the_search_that_chose_its_settings_is_refused(made, tmp_path, one_row):
     _, searched = copied(made, tmp_path)
     searched.with_name(f"{searched.stem}-tuning.nc").unlink()
     with pytest.raises(ValueError, match=f"{searched.name}' is finished, but the search that chose its settings is not there"):
-        protocol.reproduce("table3", tmp_path, quick=True)
+        pipeline.reproduce("table3", tmp_path, quick=True)
 
 
 def test_a_result_that_is_not_what_its_search_chose_is_refused(made, tmp_path, one_row):
@@ -134,7 +134,7 @@ def test_a_result_that_is_not_what_its_search_chose_is_refused(made, tmp_path, o
     rate = curves.learning_rate.item()
     records.save(curves.assign_coords(learning_rate=[10 * rate]), searched)
     with pytest.raises(ValueError, match=re.escape(f"settings.learning_rate=[{10 * rate!r}] where settings.learning_rate=[{rate!r}]")):
-        protocol.reproduce("table3", tmp_path, quick=True)
+        pipeline.reproduce("table3", tmp_path, quick=True)
 
 
 def test_an_unfinished_row_whose_search_is_another_is_refused_before_anything_is_trained(made, tmp_path, one_row):
@@ -143,7 +143,7 @@ def test_an_unfinished_row_whose_search_is_another_is_refused_before_anything_is
     tuning = searched.with_name(f"{searched.stem}-tuning.nc")
     records.save(records.load(tuning).assign_attrs(environment="Acrobot"), tuning)
     with pytest.raises(ValueError, match="tuning.nc' holds environment='Acrobot' where environment='Pendulum' is asked for"):
-        protocol.reproduce("table3", tmp_path, quick=True)
+        pipeline.reproduce("table3", tmp_path, quick=True)
 
 
 def unknown(text):
@@ -158,7 +158,7 @@ def test_an_algorithm_with_a_field_that_is_not_known_is_refused_by_name(made, tm
     curves, search = records.load(grid), records.load(tuning)
     records.save(curves.assign_attrs(algorithm=unknown(curves.attrs["algorithm"])), grid)
     with pytest.raises(ValueError, match=f"{grid.name}' {named}"):
-        protocol.reproduce("fig7", tmp_path, quick=True)
+        pipeline.reproduce("fig7", tmp_path, quick=True)
     row = paper.path_of(ROW, tmp_path)
     searched.rename(row)
     result = records.load(row)

@@ -15,7 +15,7 @@ from hanq.__main__ import main
 from hanq.algorithm import HANQ
 from hanq.data.collection import collect
 from hanq.data.foundations import records
-from hanq.reproduction import ledger, paper, protocol
+from hanq.reproduction import ledger, paper, pipeline
 from hanq.training import scores
 from hanq.training.train import train
 
@@ -24,7 +24,7 @@ from hanq.training.train import train
 def results(tmp_path_factory):
     """Quick results of Table 3 on Pendulum under their full names."""
     folder = tmp_path_factory.mktemp("results")
-    for path in protocol.reproduce("table3", folder, environment="Pendulum", quick=True):
+    for path in pipeline.reproduce("table3", folder, environment="Pendulum", quick=True):
         for part in ("", "-tuning"):
             quick = path.with_name(f"{path.stem}{part}.nc")
             quick.rename(quick.with_name(quick.name.replace("-quick", "")))

@@ -8,23 +8,23 @@ import pytest
 from hanq.__main__ import main
 from hanq.data.collection import collect
 from hanq.data.foundations import records
-from hanq.reproduction import ledger, offline_choice, paper, protocol, reruns, tuning, variations
+from hanq.reproduction import ledger, offline_choice, paper, pipeline, protocol, reruns, tuning, variations
 from hanq.training import scores
 from hanq.training import train as training
 from hanq.training.train import train
 
 
 def test_a_quick_reproduction_writes_files_that_a_second_call_keeps(tmp_path):
-    (path,) = protocol.reproduce("fig7", tmp_path, quick=True)
+    (path,) = pipeline.reproduce("fig7", tmp_path, quick=True)
     curves, written = records.load(path), path.stat().st_mtime_ns
     assert curves.seed.size == 3 and curves.attrs["protocol"] == "grid"
     assert list(tmp_path.rglob("*.*")) == [path]  # no checkpoint stays behind
-    protocol.reproduce("fig7", tmp_path, quick=True)
+    pipeline.reproduce("fig7", tmp_path, quick=True)
     assert path.stat().st_mtime_ns == written
 
 
 def test_a_tuned_table_reports_one_grid_point_on_seeds_that_took_no_part(tmp_path, capsys):
-    paths = protocol.reproduce("table3", tmp_path, environment="Pendulum", quick=True)
+    paths = pipeline.reproduce("table3", tmp_path, environment="Pendulum", quick=True)
     assert len(paths) == 3 and "2 more, about" in capsys.readouterr().out
     for path in paths:
         report, tuning = records.load(path), records.load(path.with_name(f"{path.stem}-tuning.nc"))
@@ -44,13 +44,13 @@ def test_an_interrupted_reproduction_goes_on_from_its_checkpoint(tmp_path, monke
         train(*arguments, gradient_steps=gradient_steps // 2, **settings)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(protocol, "train", interrupted)
+    monkeypatch.setattr(pipeline, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        protocol.reproduce("fig7", tmp_path / "stopped", quick=True)
+        pipeline.reproduce("fig7", tmp_path / "stopped", quick=True)
     assert list((tmp_path / "stopped").rglob("*.checkpoint"))
-    monkeypatch.setattr(protocol, "train", train)
-    (stopped,) = protocol.reproduce("fig7", tmp_path / "stopped", quick=True)
-    (straight,) = protocol.reproduce("fig7", tmp_path / "straight", quick=True)
+    monkeypatch.setattr(pipeline, "train", train)
+    (stopped,) = pipeline.reproduce("fig7", tmp_path / "stopped", quick=True)
+    (straight,) = pipeline.reproduce("fig7", tmp_path / "straight", quick=True)
     assert records.load(stopped).equals(records.load(straight))
 
 
@@ -83,7 +83,7 @@ def test_the_command_line_refuses_what_it_does_not_know_with_status_2(arguments,
 
 def test_all_of_one_environment_is_what_there_is_of_it(monkeypatch):
     ran = []
-    monkeypatch.setattr(protocol, "reproduce", lambda name, *_, environment, **__: ran.append((name, environment)))
+    monkeypatch.setattr(pipeline, "reproduce", lambda name, *_, environment, **__: ran.append((name, environment)))
     monkeypatch.setattr(offline_choice, "reproduce", lambda _, *, environment, **__: ran.append((offline_choice.NAME, environment)))
     monkeypatch.setattr(reruns, "reproduce", lambda _, *, environment, **__: ran.append((reruns.NAME, environment)))
     for environment in ("Acrobot", "CartPole"):
@@ -99,7 +99,7 @@ def test_a_stopped_command_says_that_it_goes_on(monkeypatch, capsys):
     def stopped(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(protocol, "reproduce", stopped)
+    monkeypatch.setattr(pipeline, "reproduce", stopped)
     monkeypatch.setattr(ledger, "compare", stopped)
     assert main(["reproduce", "fig7"]) == 130 and "goes on" in capsys.readouterr().err
     assert main(["ledger"]) == 130 and capsys.readouterr().err == "stopped\n"
@@ -112,9 +112,9 @@ def test_a_variation_changes_the_data_that_its_agents_learn_from(tmp_path, monke
         seen[len(seen)] = data
         return train(algorithm, data, **settings)
 
-    monkeypatch.setattr(protocol, "train", spy)
+    monkeypatch.setattr(pipeline, "train", spy)
     monkeypatch.setitem(variations.VARIATIONS, "reward", {"DQN-0.1": variations.VARIATIONS["reward"]["DQN-0.1"]})
-    protocol.reproduce("reward", tmp_path, quick=True)
+    pipeline.reproduce("reward", tmp_path, quick=True)
     last, plain = seen[len(seen) - 1], collect("Pendulum", range(3))
     assert np.array_equal(last.rewards, np.float32(0.1) * plain.rewards)
     assert np.array_equal(last.observations, plain.observations)
@@ -122,7 +122,7 @@ def test_a_variation_changes_the_data_that_its_agents_learn_from(tmp_path, monke
 
 def test_agents_with_a_shared_dataset_differ_in_their_seed_only(tmp_path, monkeypatch):
     monkeypatch.setitem(variations.VARIATIONS, "datasets", {"DQN-7": variations.VARIATIONS["datasets"]["DQN-7"]})
-    (path,) = protocol.reproduce("datasets", tmp_path, quick=True)
+    (path,) = pipeline.reproduce("datasets", tmp_path, quick=True)
     curves = records.load(path)
     assert curves.seed.values.tolist() == [0, 1, 2]
     assert curves.attrs["dataset_digest"] == collect("Pendulum", [7]).digest
@@ -134,7 +134,7 @@ def test_the_papers_rule_reports_the_best_of_the_grid_on_the_seeds_that_chose_it
     monkeypatch.setattr(tuning, "PIECE", 200)
     name = "table1-Pendulum-DQN-target_rate=1"
     monkeypatch.setitem(variations.VARIATIONS, "selection", {name: variations.VARIATIONS["selection"][name]})
-    (path,) = protocol.reproduce("selection", tmp_path, quick=True)
+    (path,) = pipeline.reproduce("selection", tmp_path, quick=True)
     curves, tried = records.load(path), records.load(path.with_name(f"{path.stem}-tuning.nc")).to_dataframe()
     means = tried[tried.gradient_steps == 1_000].groupby("learning_rate").score.mean()
     assert curves.attrs["protocol"] == "grid" and curves.learning_rate.item() == means.idxmax()
@@ -145,7 +145,7 @@ def test_the_papers_rule_reports_the_best_of_the_grid_on_the_seeds_that_chose_it
 
 def test_an_unknown_experiment_is_named_with_the_known_ones(tmp_path):
     with pytest.raises(ValueError, match="experiment='fig99'.*table1"):
-        protocol.reproduce("fig99", tmp_path)
+        pipeline.reproduce("fig99", tmp_path)
 
 
 def test_an_unknown_printed_score_is_named():
@@ -187,8 +187,8 @@ def test_another_level_of_the_rewards_moves_every_value_by_one_number(level):
 def test_a_row_with_another_level_is_trained_on_such_rewards_and_says_so(tmp_path, monkeypatch):
     monkeypatch.setitem(variations.VARIATIONS, "beyond", {"DQN": variations.VARIATIONS["beyond"]["Pendulum-DQN-level--1.0"]})
     seen = []
-    monkeypatch.setattr(protocol, "train", lambda algorithm, data, **settings: seen.append(data) or train(algorithm, data, **settings))
-    (path,) = protocol.reproduce("beyond", tmp_path, quick=True)
+    monkeypatch.setattr(pipeline, "train", lambda algorithm, data, **settings: seen.append(data) or train(algorithm, data, **settings))
+    (path,) = pipeline.reproduce("beyond", tmp_path, quick=True)
     assert seen[0].rewards.mean() > 0 > collect("Pendulum", seen[0].seeds).rewards.mean()
     assert '"reward_level": -1.0' in records.load(path).attrs["dataset"]
 

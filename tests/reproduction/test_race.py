@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hanq.algorithm import DQN
 from hanq.data import environments
 from hanq.data.foundations.records import load
-from hanq.reproduction import protocol, tuning
+from hanq.reproduction import pipeline, protocol, tuning
 from hanq.reproduction.tuning import Round, Tuning
 from hanq.training.run import GRID
 
@@ -122,7 +122,7 @@ def test_a_race_in_earnest_chooses_as_a_search_without_pieces(tmp_path, monkeypa
     for name, pieces in (("raced", 100), ("whole", 300)):
         monkeypatch.setattr(tuning, "PIECE", pieces)
         (tmp_path / name).mkdir()
-        protocol._run(job._replace(path=tmp_path / name / "row.nc"), "auto")
+        pipeline._run(job._replace(path=tmp_path / name / "row.nc"), "auto")
         found[name] = load(tmp_path / name / "row.nc")
     assert found["raced"].drop_attrs().identical(found["whole"].drop_attrs())
     ended = [load(tmp_path / name / "row-tuning.nc").to_dataframe() for name in found]

@@ -10,7 +10,7 @@ import xarray
 
 from hanq.__main__ import main
 from hanq.data.foundations import records
-from hanq.reproduction import paper, populations, protocol, reruns
+from hanq.reproduction import paper, pipeline, populations, protocol, reruns
 
 RESULTS = Path(__file__).parents[2] / "book" / "results"
 STEM = paper.stem("table1", "Pendulum", "HANQ", "hyper_lr=0.1")
@@ -22,7 +22,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(reruns, "ROWS", [STEM])
     row = [job for job in protocol.jobs("table1") if job.name == STEM]
     monkeypatch.setattr(protocol, "jobs", lambda *_: row)
-    protocol.reproduce("table1", tmp_path, quick=True)
+    pipeline.reproduce("table1", tmp_path, quick=True)
     return tmp_path
 
 

@@ -13,7 +13,7 @@ from hanq.atari.training import PRECISIONS
 from hanq.data import simulators
 from hanq.data.foundations import records
 from hanq.data.minatar import GAMES
-from hanq.reproduction import minatar, offline_choice, paper, protocol, reruns, schedule, variations
+from hanq.reproduction import minatar, offline_choice, paper, pipeline, protocol, reruns, schedule, variations
 from hanq.reproduction.tuning import Tuning
 from hanq.training import scores
 from hanq.training.run import GRID
@@ -50,7 +50,7 @@ def test_no_attribute_holds_a_folder_of_the_machine_that_made_the_file(path):
 
 @pytest.mark.parametrize("name", DONE)
 def test_reproduce_takes_a_committed_file_as_done(name):
-    assert protocol.is_done(DONE[name]._replace(path=FILES[name]))
+    assert pipeline.is_done(DONE[name]._replace(path=FILES[name]))
 
 
 def test_there_are_no_files_but_those_of_experiments():
@@ -102,7 +102,7 @@ def finished(path, job):
 
 @pytest.mark.parametrize("name", TUNED)
 def test_a_result_with_a_search_reports_the_best_of_it_on_seeds_that_its_protocol_says(name):
-    curves, job = paper.result(name, FOLDER), protocol.as_searched(DONE[name]._replace(path=FILES[name]))
+    curves, job = paper.result(name, FOLDER), pipeline.as_searched(DONE[name]._replace(path=FILES[name]))
     tuning, algorithm, settings = finished(FILES[f"{name}-tuning"], job)
     assert Algorithm(**json.loads(curves.attrs["algorithm"])) == algorithm
     assert {axis: curves[axis].item() for axis in GRID} == settings
@@ -144,8 +144,8 @@ def test_a_search_at_full_length_is_complete_and_chose_what_is_reported(search):
     finished(search, job)
     report = search.with_name(f"{search.stem.removesuffix('-tuning')}.nc")
     if report.exists():  # else the command makes it from the search
-        assert protocol.as_searched(job._replace(path=report)).protocol == protocol.LONG
-        assert protocol.is_done(job._replace(path=report))
+        assert pipeline.as_searched(job._replace(path=report)).protocol == protocol.LONG
+        assert pipeline.is_done(job._replace(path=report))
 
 
 def test_every_report_in_long_has_its_search():
@@ -160,7 +160,7 @@ def test_what_the_halved_search_chose_is_kept_for_every_row():
     assert np.isfinite(kept.score).all() and kept.seed.values.tolist() == list(paper.SEEDS)
     for row, name in enumerate(kept.name.values.tolist()):
         job = tables[name]._replace(path=FILES[name])
-        if protocol.as_searched(job).protocol == protocol.HALVED:  # its file is still there
+        if pipeline.as_searched(job).protocol == protocol.HALVED:  # its file is still there
             assert np.array_equal(kept.score[row], paper.seed_scores(name, FOLDER))
             assert all(kept[axis][row] == paper.result(name, FOLDER)[axis].item() for axis in GRID)
 

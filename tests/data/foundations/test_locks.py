@@ -15,7 +15,7 @@ import hanq
 from hanq.__main__ import main
 from hanq.atari import frames, game
 from hanq.data.foundations import files, records
-from hanq.reproduction import protocol
+from hanq.reproduction import pipeline
 from hanq.reproduction.tuning import Round, Tuning
 
 SMALL = dict(learning_rate=1e-2, gradient_steps=4, eval_every=2, eval_episodes=1, batch_size=8) | TORCH
@@ -121,10 +121,10 @@ def test_a_search_that_another_run_is_at_is_refused(tmp_path, hold):
 def test_a_result_that_another_run_is_making_is_waited_for_and_then_taken(tmp_path, hold, monkeypatch, capfd):
     monkeypatch.setattr(files, "SILENT_SECONDS", 0.0)
     (tmp_path / "one").mkdir()
-    (path,) = protocol.reproduce("fig7", tmp_path / "one", quick=True, engine="torch")
+    (path,) = pipeline.reproduce("fig7", tmp_path / "one", quick=True, engine="torch")
     other = tmp_path / "two" / "fig7" / path.name
     process = hold(other)
-    monkeypatch.setattr(protocol, "train", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(pipeline, "train", lambda *_, **__: 1 / 0)
 
     def finish():
         time.sleep(0.5)
@@ -133,7 +133,7 @@ def test_a_result_that_another_run_is_making_is_waited_for_and_then_taken(tmp_pa
 
     thread = threading.Thread(target=finish)
     thread.start()
-    assert protocol.reproduce("fig7", tmp_path / "two", quick=True, engine="torch") == [other]
+    assert pipeline.reproduce("fig7", tmp_path / "two", quick=True, engine="torch") == [other]
     thread.join()
     assert "waiting for another run that has" in capfd.readouterr().err and names(other.parent) == [path.name]
 

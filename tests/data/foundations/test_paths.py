@@ -8,7 +8,7 @@ import hanq
 from hanq.__main__ import main
 from hanq.atari import frames
 from hanq.data.foundations import records
-from hanq.reproduction import ledger, paper, protocol
+from hanq.reproduction import ledger, paper, pipeline
 
 SMALL = dict(learning_rate=1e-2, gradient_steps=4, eval_every=2, eval_episodes=1, batch_size=8) | TORCH
 
@@ -33,7 +33,7 @@ def test_runs_datasets_and_checkpoints_are_found_in_the_home_folder(home):
 
 
 def test_results_are_written_to_and_read_from_the_home_folder(home, capsys):
-    (path,) = protocol.reproduce("fig7", "~/out", quick=True, engine="torch")
+    (path,) = pipeline.reproduce("fig7", "~/out", quick=True, engine="torch")
     assert path == home / "out" / "fig7" / "HSSAQ-quick.nc"
     assert paper.result("fig7-HSSAQ-quick", "~/out").equals(records.load(path))
     assert len(ledger.compare("~/out")) == 99

@@ -19,6 +19,23 @@ BASELINES = {  # the paper's best rates, half a decade to either side, and what 
     "DQN-LN": Row((DQN_LN,), dict(learning_rate=[10**-3, 10**-3.5, 10**-4])),
     "HANQ": Row((HANQ,), dict(learning_rate=[10**-1, 10**-1.5, 10**-2], hyper_lr=0.1)),
 }
+ACROBOT = [  # all of its rows; first those without a target network, which are quick, and those that lie above the paper's
+    ("table1", "DQN-LN", "target_rate=1"),
+    ("table1", "DQN-l2N", "target_rate=1"),
+    ("table1", "DQN", "target_rate=1"),
+    ("table1", "DQN", BEST),
+    ("table2", "w/o any predictor", ""),
+    ("table2", "symmetrized", ""),
+    ("table7", "HANQ", "semi-gradient hyperobjective"),
+    ("table1", "DQN-LN", BEST),
+    ("table1", "HANQ", "hyper_lr=0.1"),
+    ("table1", "DQN-l2N", BEST),
+    ("table2", "w/o metapredictor", ""),
+    ("table2", "w/o bias", ""),
+    ("table2", "w/o positive scale", ""),
+    ("table3", "w/o l2N", ""),
+    ("table3", "w/o LN", ""),
+]
 SELECTION = [  # rows whose interval does not overlap the paper's, and controls, whose does; small grids first
     ("table1", "Acrobot", "DQN-l2N", "target_rate=1"),
     ("table1", "Acrobot", "DQN-LN", "target_rate=1"),
@@ -96,6 +113,10 @@ VARIATIONS = {
         stem(table, "Pendulum", *score): replace(row, evaluation={"eval_velocity": 1.0})
         for table in ("table1", "table2", "table3")
         for score, row in TABLES[table].items()
+    },
+    "limit": {  # at full size: Acrobot's data in episodes of at most 200 steps, as Pendulum's are, instead of 500
+        stem(table, "Acrobot", name, setting): replace(TABLES[table][name, setting], data={"episode_length": 200})
+        for table, name, setting in ACROBOT
     },
     "selection": {  # at full size: the setting that is best on the seeds of the report, as in the paper
         stem(table, environment, name, setting): TABLES[table][name, setting] for table, environment, name, setting in SELECTION

@@ -50,7 +50,7 @@ LONG = HALVED._replace(first=Round(range(100, 108), 200_000, 5_000), second=Roun
 SELECTION = Protocol(FULL, FULL, FULL, finalists=1)
 CROSSED = Protocol(Round(range(10), 60_000, 2_000))
 BEYOND = Protocol(Round(paper.SEEDS, 20_000, 4_000))  # by then a learned rate is so small that little changes
-PROTOCOLS = {"datasets": CROSSED, "starts": HALVED, "limit": LONG, "beyond": BEYOND, "target": LONG, "selection": SELECTION}  # other variations: SHORT
+BY_VARIATION = {"datasets": CROSSED, "starts": HALVED, "limit": LONG, "beyond": BEYOND, "target": LONG, "selection": SELECTION}
 QUICK = Round(range(3), 1_000, 200)
 QUICK_TUNED = Protocol(QUICK, Round(range(100, 102), 200, 100), Round(range(100, 102), 500, 100), finalists=1)
 QUICK_SELECTION = Protocol(QUICK, QUICK, QUICK, finalists=1)
@@ -85,7 +85,7 @@ def jobs(name, environment=None):
     elif name == minatar.NAME:
         found = [Job(f"{name}-{label}", game, row, Protocol(*rounds)) for label, game, row, rounds in minatar.jobs()]
     elif name in EXPERIMENTS:
-        protocol = ALL if name in paper.FIGURES else PROTOCOLS.get(name, SHORT)
+        protocol = ALL if name in paper.FIGURES else BY_VARIATION.get(name, SHORT)
         rows = (paper.FIGURES | variations.VARIATIONS)[name]
         found = [Job(f"{name}-{label}", environment_of(label), row, protocol) for label, row in rows.items()]
     else:

@@ -36,7 +36,7 @@ class Row:
     settings: dict
     """Arguments of `hanq.train`. A sequence is a grid."""
     data: dict = field(default_factory=dict)
-    """Arguments of `hanq.collect`, and what becomes of the rewards: reward_scale and reward_level (see `variations`)."""
+    """Arguments of `hanq.collect`, and of what becomes of its data: see `protocol.collected`."""
     evaluation: dict = field(default_factory=dict)
     """Arguments of `hanq.train` that concern evaluation."""
     shared_dataset: int | None = None

@@ -90,7 +90,7 @@ def is_done(job):
         return False
     algorithm, settings = search.best() if search else (job.row.algorithms[0], job.row.settings)
     found = held(load(job.path), job.path)
-    found |= {"data": {"reward_scale": 1.0, "reward_level": 1.0} | json.loads(found.get("dataset", "{}"))}
+    found |= {"data": protocol.UNCHANGED | json.loads(found.get("dataset", "{}"))}
     asked = protocol.conditions(job) | {
         "protocol": job.protocol.chosen,
         "algorithm": algorithm.canonical(),
@@ -99,7 +99,7 @@ def is_done(job):
         "gradient_steps": job.protocol.report.gradient_steps,
         "eval_every": job.protocol.report.eval_every,
     }
-    asked["data"] = {"reward_level": 1.0} | asked["data"]
+    asked["data"] = protocol.UNCHANGED | asked["data"]
     if "dataset_seeds" in found:
         shared = job.row.shared_dataset
         asked["dataset_seeds"] = json.dumps(asked["seeds"] if shared is None else [shared])

@@ -21,6 +21,7 @@ import numpy as np
 
 from hanq.data import environments, simulators
 from hanq.data.collection import collect
+from hanq.data.returns import ends
 from hanq.reproduction import minatar, paper, variations
 from hanq.reproduction.tuning import Round
 from hanq.training.run import GRID
@@ -50,11 +51,20 @@ LONG = HALVED._replace(first=Round(range(100, 108), 200_000, 5_000), second=Roun
 SELECTION = Protocol(FULL, FULL, FULL, finalists=1)
 CROSSED = Protocol(Round(range(10), 60_000, 2_000))
 BEYOND = Protocol(Round(paper.SEEDS, 20_000, 4_000))  # by then a learned rate is so small that little changes
-BY_VARIATION = {"datasets": CROSSED, "starts": HALVED, "limit": LONG, "beyond": BEYOND, "target": LONG, "selection": SELECTION}
+BY_VARIATION = {
+    "datasets": CROSSED,
+    "starts": HALVED,
+    "limit": LONG,
+    "ends": LONG,
+    "beyond": BEYOND,
+    "target": LONG,
+    "selection": SELECTION,
+}
 QUICK = Round(range(3), 1_000, 200)
 QUICK_TUNED = Protocol(QUICK, Round(range(100, 102), 200, 100), Round(range(100, 102), 500, 100), finalists=1)
 QUICK_SELECTION = Protocol(QUICK, QUICK, QUICK, finalists=1)
 EVAL_EPISODES = 10
+UNCHANGED = {"reward_scale": 1.0, "reward_level": 1.0, "time_limit_terminates": False}  # data as collected, see `collected`
 USUAL = {name: signature(train).parameters[name].default for name in (*GRID[1:], "batch_size")}  # where a row says nothing else
 EXPERIMENTS = (*paper.FIGURES, *paper.TABLES, *variations.VARIATIONS, minatar.NAME)
 
@@ -120,8 +130,15 @@ def conditions(job):
 
 
 @lru_cache(maxsize=4)
-def collected(environment, seeds, reward_scale=1.0, reward_level=1.0, **options):
+def collected(environment, seeds, reward_scale=1.0, reward_level=1.0, time_limit_terminates=False, **options):
+    """Collect a job's data and change them as its row asks; what was changed goes into their provenance.
+
+    time_limit_terminates: whether the last step of an episode that was cut off counts as terminated, so that nothing follows it.
+    """
     data = collect(environment, seeds, **options)
+    if time_limit_terminates:
+        terminated = data.terminated | ends(data)
+        data = replace(data, terminated=terminated, provenance=data.provenance | {"time_limit_terminates": True})
     if reward_scale == reward_level == 1:
         return data
     rewards = np.float32(reward_scale) * variations.rewards_at_level(data, reward_level, USUAL["discount"])

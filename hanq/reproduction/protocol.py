@@ -51,15 +51,8 @@ LONG = HALVED._replace(first=Round(range(100, 108), 200_000, 5_000), second=Roun
 SELECTION = Protocol(FULL, FULL, FULL, finalists=1)
 CROSSED = Protocol(Round(range(10), 60_000, 2_000))
 BEYOND = Protocol(Round(paper.SEEDS, 20_000, 4_000))  # by then a learned rate is so small that little changes
-BY_VARIATION = {
-    "datasets": CROSSED,
-    "starts": HALVED,
-    "limit": LONG,
-    "ends": LONG,
-    "beyond": BEYOND,
-    "target": LONG,
-    "selection": SELECTION,
-}
+BY_VARIATION = {"datasets": CROSSED, "starts": HALVED, "beyond": BEYOND, "selection": SELECTION}
+BY_VARIATION |= dict.fromkeys(("limit", "ends", "target"), LONG)
 QUICK = Round(range(3), 1_000, 200)
 QUICK_TUNED = Protocol(QUICK, Round(range(100, 102), 200, 100), Round(range(100, 102), 500, 100), finalists=1)
 QUICK_SELECTION = Protocol(QUICK, QUICK, QUICK, finalists=1)
@@ -133,13 +126,20 @@ def conditions(job):
 def collected(environment, seeds, reward_scale=1.0, reward_level=1.0, time_limit_terminates=False, **options):
     """Collect a job's data and change them as its row asks; what was changed goes into their provenance.
 
-    time_limit_terminates: whether the last step of an episode that was cut off counts as terminated, so that nothing follows it.
+    time_limit_terminates: whether the last step of an episode that reached its time limit counts as terminated.
     """
     data = collect(environment, seeds, **options)
     if time_limit_terminates:
-        terminated = data.terminated | ends(data)
+        terminated = data.terminated | (_steps(data) == data.provenance["episode_length"])
         data = replace(data, terminated=terminated, provenance=data.provenance | {"time_limit_terminates": True})
     if reward_scale == reward_level == 1:
         return data
     rewards = np.float32(reward_scale) * variations.rewards_at_level(data, reward_level, USUAL["discount"])
     return replace(data, rewards=rewards, provenance=data.provenance | {"reward_scale": reward_scale, "reward_level": reward_level})
+
+
+def _steps(data):
+    """Count each transition's place in its episode, from 1: (seeds, size)."""
+    first = np.concatenate([np.ones((len(data.seeds), 1), bool), ends(data)[:, :-1]], axis=1)
+    row = np.arange(data.size)
+    return row + 1 - np.maximum.accumulate(np.where(first, row, 0), axis=1)

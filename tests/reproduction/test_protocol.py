@@ -89,7 +89,7 @@ def test_all_of_one_environment_is_what_there_is_of_it(monkeypatch):
     for environment in ("Acrobot", "CartPole"):
         main(["reproduce", "all", "--env", environment])
     studies = ["offline-choice", "perturbed"]
-    expected = [(name, "Acrobot") for name in ("table1", "table2", "table3", "table7", "selection", "beyond", *studies)]
+    expected = [(name, "Acrobot") for name in ("table1", "table2", "table3", "table7", "limit", "ends", "selection", "beyond", *studies)]
     assert ran == expected + [(name, "CartPole") for name in ("table1", "selection", "beyond", *studies)]
     with pytest.raises(SystemExit, match="2"):
         main(["reproduce", "all", "--env", "LunarLander"])
@@ -103,6 +103,15 @@ def test_a_stopped_command_says_that_it_goes_on(monkeypatch, capsys):
     monkeypatch.setattr(ledger, "compare", stopped)
     assert main(["reproduce", "fig7"]) == 130 and "goes on" in capsys.readouterr().err
     assert main(["ledger"]) == 130 and capsys.readouterr().err == "stopped\n"
+
+
+def test_time_limits_of_the_data_can_count_as_ends():
+    data, plain = protocol.collected("Acrobot", (5,), time_limit_terminates=True), collect("Acrobot", (5,))
+    (goal,) = np.flatnonzero(plain.terminated[0])  # this dataset reaches the goal once; its last episode is cut off by the size
+    limits = [*range(499, goal, 500), *range(goal + 500, 10_000, 500)]
+    assert goal % 500 != 499 and np.flatnonzero(data.terminated[0]).tolist() == sorted([goal, *limits])
+    assert np.array_equal(data.observations, plain.observations) and np.array_equal(data.rewards, plain.rewards)
+    assert data.provenance["time_limit_terminates"] and "time_limit_terminates" not in plain.provenance
 
 
 def test_a_variation_changes_the_data_that_its_agents_learn_from(tmp_path, monkeypatch):

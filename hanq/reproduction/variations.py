@@ -19,7 +19,8 @@ BASELINES = {  # the paper's best rates, half a decade to either side, and what 
     "DQN-LN": Row((DQN_LN,), dict(learning_rate=[10**-3, 10**-3.5, 10**-4])),
     "HANQ": Row((HANQ,), dict(learning_rate=[10**-1, 10**-1.5, 10**-2], hyper_lr=0.1)),
 }
-ACROBOT = [  # all of its rows, the quick ones and those of the paper's main comparison first
+ON_PENDULUM = [("table1", "HANQ", "hyper_lr=0.1")]
+ON_ACROBOT = [  # all of its rows, the quick ones and those of the paper's main comparison first
     ("table1", "DQN-LN", "target_rate=1"),
     ("table1", "DQN-l2N", "target_rate=1"),
     ("table1", "HANQ", "hyper_lr=0.1"),
@@ -76,9 +77,9 @@ def vary(name, settings=None, **fields):
     return replace(row, algorithms=(replace(row.algorithms[0], **fields),), settings=row.settings | (settings or {}))
 
 
-def acrobot_with(**data):
-    """Every row of Acrobot, with other data."""
-    return {stem(table, "Acrobot", name, setting): replace(TABLES[table][name, setting], data=data) for table, name, setting in ACROBOT}
+def with_data(environment, rows, **data):
+    """Rows of the tables with other data."""
+    return {stem(table, environment, *score): replace(TABLES[table][tuple(score)], data=data) for table, *score in rows}
 
 
 VARIATIONS = {
@@ -119,8 +120,9 @@ VARIATIONS = {
         for table in ("table1", "table2", "table3")
         for score, row in TABLES[table].items()
     },
-    "limit": acrobot_with(episode_length=200),  # at full size: as Pendulum's, instead of Gymnasium's 500
-    "ends": acrobot_with(time_limit_terminates=True),  # at full size: no bootstrap where an episode of the data was cut off
+    "limit": with_data("Acrobot", ON_ACROBOT, episode_length=200),  # at full size: as Pendulum's, instead of Gymnasium's 500
+    "ends": with_data("Acrobot", ON_ACROBOT, time_limit_terminates=True)  # at full size: no bootstrap where an episode was cut off
+    | with_data("Pendulum", ON_PENDULUM, time_limit_terminates=True),
     "selection": {  # at full size: the setting that is best on the seeds of the report, as in the paper
         stem(table, environment, name, setting): TABLES[table][name, setting] for table, environment, name, setting in SELECTION
     },

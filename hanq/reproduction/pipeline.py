@@ -23,7 +23,7 @@ def reproduce(name: str, out: str | PathLike, *, environment: str | None = None,
     """Run one table, figure or variation and return the paths of its result files.
 
     name: one of `protocol.EXPERIMENTS`. out: a folder. Finished files in it are kept, unfinished ones continue where they stopped,
-    and the command waits for files that another run is making. environment: restricts a table to one environment.
+    and the command waits for files that another run is making. environment: only the results on this one.
     quick: use few seeds and steps, to try the command; the names of such files end in -quick.nc. engine: as in `hanq.train`.
     Raises ValueError for an unknown name and, before anything is trained, for a file that does not hold what its name says.
     """

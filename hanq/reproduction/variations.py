@@ -1,7 +1,7 @@
 """Experiments on what the paper leaves open: one choice varied at a time, the rest at its default.
 
 On Pendulum unless a label names another environment, most with 60,000 gradient steps (see `hanq.reproduction.protocol`);
-"{choice}-{algorithm}-{value}".
+"{choice}-{algorithm}-{value}", or where rows of the tables are varied, "{choice}-{table}-{environment}-{row}".
 """
 
 from dataclasses import replace
@@ -78,8 +78,8 @@ def vary(name, settings=None, **fields):
 
 
 def with_data(environment, rows, **data):
-    """Rows of the tables with other data."""
-    return {stem(table, environment, *score): replace(TABLES[table][tuple(score)], data=data) for table, *score in rows}
+    """Rows of the tables, (table, algorithm, setting), by their result's name, with these options of `protocol.collected`."""
+    return {stem(table, environment, *score): replace(TABLES[table][tuple(score)], data=dict(data)) for table, *score in rows}
 
 
 VARIATIONS = {

@@ -19,23 +19,22 @@ BASELINES = {  # the paper's best rates, half a decade to either side, and what 
     "DQN-LN": Row((DQN_LN,), dict(learning_rate=[10**-3, 10**-3.5, 10**-4])),
     "HANQ": Row((HANQ,), dict(learning_rate=[10**-1, 10**-1.5, 10**-2], hyper_lr=0.1)),
 }
-ON_PENDULUM = [("table1", "HANQ", "hyper_lr=0.1")]
-ON_ACROBOT = [  # all of its rows, the quick ones and those of the paper's main comparison first
-    ("table1", "DQN-LN", "target_rate=1"),
-    ("table1", "DQN-l2N", "target_rate=1"),
-    ("table1", "HANQ", "hyper_lr=0.1"),
-    ("table1", "DQN", "target_rate=1"),
-    ("table1", "DQN", BEST),
-    ("table2", "w/o any predictor", ""),
-    ("table2", "symmetrized", ""),
-    ("table7", "HANQ", "semi-gradient hyperobjective"),
-    ("table1", "DQN-LN", BEST),
-    ("table1", "DQN-l2N", BEST),
-    ("table2", "w/o metapredictor", ""),
-    ("table2", "w/o bias", ""),
-    ("table2", "w/o positive scale", ""),
-    ("table3", "w/o l2N", ""),
-    ("table3", "w/o LN", ""),
+ACROBOT = [  # all of its rows, the quick ones and those of the paper's main comparison first
+    ("table1", "Acrobot", "DQN-LN", "target_rate=1"),
+    ("table1", "Acrobot", "DQN-l2N", "target_rate=1"),
+    ("table1", "Acrobot", "HANQ", "hyper_lr=0.1"),
+    ("table1", "Acrobot", "DQN", "target_rate=1"),
+    ("table1", "Acrobot", "DQN", BEST),
+    ("table2", "Acrobot", "w/o any predictor", ""),
+    ("table2", "Acrobot", "symmetrized", ""),
+    ("table7", "Acrobot", "HANQ", "semi-gradient hyperobjective"),
+    ("table1", "Acrobot", "DQN-LN", BEST),
+    ("table1", "Acrobot", "DQN-l2N", BEST),
+    ("table2", "Acrobot", "w/o metapredictor", ""),
+    ("table2", "Acrobot", "w/o bias", ""),
+    ("table2", "Acrobot", "w/o positive scale", ""),
+    ("table3", "Acrobot", "w/o l2N", ""),
+    ("table3", "Acrobot", "w/o LN", ""),
 ]
 SELECTION = [  # rows whose interval does not overlap the paper's, and controls, whose does; small grids first
     ("table1", "Acrobot", "DQN-l2N", "target_rate=1"),
@@ -77,9 +76,9 @@ def vary(name, settings=None, **fields):
     return replace(row, algorithms=(replace(row.algorithms[0], **fields),), settings=row.settings | (settings or {}))
 
 
-def with_data(environment, rows, **data):
-    """Rows of the tables, (table, algorithm, setting), by their result's name, with these options of `protocol.collected`."""
-    return {stem(table, environment, *score): replace(TABLES[table][tuple(score)], data=dict(data)) for table, *score in rows}
+def of_tables(rows, **fields):
+    """Rows of the tables, (table, environment, algorithm, setting), by their result's name, with other fields."""
+    return {stem(table, environment, *score): replace(TABLES[table][tuple(score)], **fields) for table, environment, *score in rows}
 
 
 VARIATIONS = {
@@ -115,17 +114,15 @@ VARIATIONS = {
     "target": {  # at full size: Table 8 without hypergradient, at the target rate that its rows with a large kappa choose
         "DQN-0.01": row(DQN, target_rate=1e-2)
     },
-    "starts": {  # at full size: evaluation from Gymnasium's reset, instead of every state as in the data
-        stem(table, "Pendulum", *score): replace(row, evaluation={"eval_velocity": 1.0})
-        for table in ("table1", "table2", "table3")
-        for score, row in TABLES[table].items()
-    },
-    "limit": with_data("Acrobot", ON_ACROBOT, episode_length=200),  # at full size: as Pendulum's, instead of Gymnasium's 500
-    "ends": with_data("Acrobot", ON_ACROBOT, time_limit_terminates=True)  # at full size: no bootstrap where an episode was cut off
-    | with_data("Pendulum", ON_PENDULUM, time_limit_terminates=True),
-    "selection": {  # at full size: the setting that is best on the seeds of the report, as in the paper
-        stem(table, environment, name, setting): TABLES[table][name, setting] for table, environment, name, setting in SELECTION
-    },
+    "starts": of_tables(  # at full size: evaluation from Gymnasium's reset, instead of every state as in the data
+        [(table, "Pendulum", *score) for table in ("table1", "table2", "table3") for score in TABLES[table]],
+        evaluation={"eval_velocity": 1.0},
+    ),
+    "limit": of_tables(ACROBOT, data={"episode_length": 200}),  # at full size: as Pendulum's, instead of Gymnasium's 500
+    "ends": of_tables(  # at full size: no bootstrap where an episode of the data was cut off
+        [*ACROBOT, ("table1", "Pendulum", "HANQ", "hyper_lr=0.1")], data={"time_limit_terminates": True}
+    ),
+    "selection": of_tables(SELECTION),  # at full size: the setting that is best on the seeds of the report, as in the paper
     "datasets": {
         f"{name}-{seed}": replace(row, settings=row.settings | {"learning_rate": row.settings["learning_rate"][1]}, shared_dataset=seed)
         for name, row in BASELINES.items()
